@@ -1,0 +1,31 @@
+const REDACTED = '[redacted]'
+
+/**
+ * A secret value in a box that prints as `[redacted]`, whichever way it is printed.
+ * `reveal()` is called where the server's environment is built and where the cache is written, and nowhere else;
+ * a test holds the source to that.
+ */
+export class Secret {
+  readonly #value: string
+
+  constructor(value: string) {
+    this.#value = value
+  }
+
+  reveal(): string {
+    return this.#value
+  }
+
+  toString(): string {
+    return REDACTED
+  }
+
+  toJSON(): string {
+    return REDACTED
+  }
+
+  /** What `util.inspect`, and so the console, shows, on Node and on Bun. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return REDACTED
+  }
+}

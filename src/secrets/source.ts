@@ -1,0 +1,23 @@
+import type { LaunchError } from '../errors.ts'
+import type { Ref } from './ref.ts'
+import type { Secret } from './secret.ts'
+
+/** A value, or why there is none. */
+export type Outcome = Secret | LaunchError
+
+/**
+ * A place that secrets come from.
+ *
+ * `resolve` gets every reference of a launch at once, so that a source can answer many with one request or one
+ * decryption. A reference that is not this source's is *absent* from the answer; one that is, but has no value,
+ * is there as a `LaunchError` (`unavailable` where a later try may succeed, else `failure`). It never throws for a
+ * reference, and its messages hold neither values nor key material.
+ *
+ * The answer is keyed by `Ref.text`.
+ */
+export interface Source {
+  resolve(refs: readonly Ref[], deadline: Deadline): Promise<ReadonlyMap<string, Outcome>>
+}
+
+/** When to give up, in milliseconds since the epoch, on the world's clock. */
+export type Deadline = number
