@@ -18,6 +18,11 @@ export interface World {
   parentPid(): number
   /** SHA-256, hexadecimal. */
   sha256(bytes: Uint8Array | string): string
+  /** HMAC with SHA-256 over the parts, one after the other. */
+  hmac(key: Uint8Array, ...parts: readonly Uint8Array[]): Buffer
+  /** Cryptographically strong. */
+  randomBytes(length: number): Buffer
+  sleep(milliseconds: number): Promise<void>
 }
 
 export type Environment = Readonly<Record<string, string>>
@@ -27,6 +32,8 @@ export interface Files {
   read(path: string): Buffer
   /** Follows links; undefined if there is nothing. */
   stat(path: string): FileStat | undefined
+  /** Like `stat`, and a symbolic link is itself: `other`. */
+  lstat(path: string): FileStat | undefined
   /** Names in a directory; empty if there is none. */
   list(directory: string): readonly string[]
   isExecutable(path: string): boolean
@@ -36,6 +43,12 @@ export interface Files {
   writeWhole(path: string, content: string | Uint8Array): void
   /** Makes a file that must not exist yet (`EEXIST`), 0600. */
   create(path: string, content: string): void
+  /** Adds to the end of a file, making it (0600) if it isn't there; one write, so that parallel writers don't mix. */
+  append(path: string, content: string): void
+  /** Replaces `to`, whatever it is, if it is no directory. */
+  rename(from: string, to: string): void
+  /** A second name for a file: `EEXIST` if the name is taken, which makes it a test and a claim in one. */
+  link(existing: string, path: string): void
   /** Makes a directory and its parents, 0700. */
   makeDirectory(path: string): void
   /** Removes a file or a tree; fine if it isn't there. */
@@ -57,9 +70,21 @@ export interface Processes {
   /** False on Node < 22.15 and on Windows: there is no `process.execve`. */
   readonly canReplace: boolean
   readonly runtime: string
+  /** The words that start this program again. */
+  readonly self: readonly [string, ...string[]]
+  /** Whether there is a process with this pid (a stranger's counts). */
+  isAlive(pid: number): boolean
+  /**
+   * Starts a program that outlives this one: in a session of its own, without any of our descriptors, and as nobody's
+   * child that matters: the server that this process becomes would never reap it. Resolves when it is on its way.
+   */
+  startDetached(argv: readonly [string, ...string[]], env: Environment): Promise<void>
   /** Runs a program to its end, without a shell, stdin at `/dev/null`, in a process group that a time-out kills. */
   run(program: Program): Promise<Finished>
-  /** Replaces this process (`execve`). Returns only by throwing. */
+  /**
+   * Replaces this process (`execve`). Returns only by throwing. SIGPIPE and SIGXFSZ, which Node and Bun ignore and
+   * `execve` would hand on as ignored, are put back to their defaults.
+   */
   replace(program: { file: string; argv: readonly string[]; env: Environment; cwd: string }): never
 }
 

@@ -1,0 +1,113 @@
+import type { Environment, Finished, Processes, Program } from '../world.ts'
+
+const OUTPUT_LIMIT_BYTES = 4 * 1024 * 1024
+
+export const processes: Processes = {
+  canReplace: typeof process.execve === 'function',
+  runtime: process.versions['bun'] === undefined ? `node ${process.versions.node}` : `bun ${process.versions['bun']}`,
+  // A compiled executable has its own path in both; a script's is the second.
+  self: process.argv[1]?.startsWith('/$bunfs/') ? [process.execPath] : [process.execPath, process.argv[1] ?? ''],
+  isAlive(pid) {
+    try {
+      process.kill(pid, 0)
+      return true
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'EPERM'
+    }
+  },
+  startDetached,
+  run,
+  replace({ file, argv, env, cwd }) {
+    const { execve } = process
+    if (execve === undefined) throw new Error('no process.execve')
+    process.chdir(cwd)
+    // execve(2) keeps ignored signals ignored and puts caught ones back to their defaults.
+    for (const signal of ['SIGPIPE', 'SIGXFSZ'] as const) process.on(signal, () => {})
+    // Node prints an ExperimentalWarning about execve to the stderr that the server is about to own.
+    process.removeAllListeners('warning')
+    execve.call(process, file, [...argv], { ...env })
+    throw new Error('execve returned')
+  },
+}
+
+/** The shell ends at once, and what it left in the background belongs to init. */
+function startDetached(argv: readonly [string, ...string[]], env: Environment): Promise<void> {
+  const { spawn } = process.getBuiltinModule('node:child_process')
+  return new Promise((resolve, reject) => {
+    const child = spawn('/bin/sh', ['-c', '"$@" &', 'sh', ...argv], {
+      cwd: '/',
+      env: { ...env },
+      stdio: 'ignore',
+      detached: true,
+    })
+    child.on('error', reject)
+    child.on('exit', () => resolve())
+  })
+}
+
+function run(program: Program): Promise<Finished> {
+  const { spawn } = process.getBuiltinModule('node:child_process')
+  hideStderr()
+  return new Promise((resolve) => {
+    const stdout: Buffer[] = []
+    const stderr: Buffer[] = []
+    let bytes = 0
+    let cutOff: 'timeout' | 'too-much-output' | undefined
+    const child = spawn(program.file, [...program.args], {
+      cwd: program.cwd,
+      env: { ...program.env },
+      stdio: [program.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      detached: true,
+    })
+    const end = (why: 'timeout' | 'too-much-output'): void => {
+      cutOff ??= why
+      killGroup(child.pid)
+      child.stdout?.destroy()
+      child.stderr?.destroy()
+    }
+    const timer = setTimeout(end, program.timeoutMs, 'timeout')
+    const collect = (into: Buffer[]) => (chunk: Buffer) => {
+      bytes += chunk.length
+      if (bytes > OUTPUT_LIMIT_BYTES) end('too-much-output')
+      else into.push(chunk)
+    }
+    const finish = (finished: Finished['end']): void => {
+      clearTimeout(timer)
+      resolve({ stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString(), end: finished })
+    }
+    child.stdout?.on('data', collect(stdout))
+    child.stderr?.on('data', collect(stderr))
+    if (program.input !== undefined) {
+      // A program that doesn't read its input isn't a failure here: its exit status tells.
+      child.stdin?.on('error', () => {})
+      child.stdin?.end(program.input)
+    }
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      finish({ kind: 'not-started', errno: error.code ?? 'unknown' })
+    })
+    child.on('close', (code, signal) => {
+      if (cutOff !== undefined) finish({ kind: cutOff })
+      else if (code !== null) finish({ kind: 'exit', code })
+      else finish({ kind: 'signal', signal: signal ?? 'unknown' })
+    })
+  })
+}
+
+/**
+ * Node compares every socket that it closes, those of a child too, with `process.stderr`, and so makes it; made, it
+ * leaves a pipe or socket there non-blocking for the server. Nothing here writes to it: see `terminal`. Bun makes it
+ * when it is hidden, and only then.
+ */
+function hideStderr(): void {
+  if (process.versions['bun'] === undefined)
+    Object.defineProperty(process, 'stderr', { value: undefined, configurable: true })
+}
+
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
+}
