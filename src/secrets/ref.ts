@@ -1,13 +1,51 @@
-/** Where a secret's value comes from. `text` is the reference as the user wrote it: it names the secret in messages. */
-export type Ref =
-  | { readonly kind: 'op'; readonly text: string }
-  | {
-      readonly kind: 'sops'
-      readonly file: string
-      readonly pointer: readonly string[] | undefined
-      readonly text: string
-    }
-  | { readonly kind: 'age'; readonly file: string; readonly text: string }
-  | { readonly kind: 'file'; readonly file: string; readonly text: string }
-  | { readonly kind: 'env'; readonly name: string; readonly text: string }
-  | { readonly kind: 'command'; readonly argv: readonly [string, ...string[]]; readonly text: string }
+/**
+ * Where a secret's value comes from. `text` is the reference in its one canonical spelling: it keys caches and answers,
+ * and names the secret in messages. Files are as the user wrote them; `resolvePath` makes them absolute.
+ */
+export type Ref = OpRef | SopsRef | AgeRef | FileRef | EnvRef | CommandRef
+
+/** https://developer.1password.com/docs/cli/secret-reference-syntax */
+export interface OpRef {
+  readonly kind: 'op'
+  readonly vault: string
+  readonly item: string
+  readonly section?: string
+  readonly field: string
+  /** A one-time password, made anew for each question. */
+  readonly attribute?: 'totp' | 'otp'
+  /** A private key in OpenSSH's own format. */
+  readonly sshFormat?: 'openssh'
+  readonly text: string
+}
+
+export interface SopsRef {
+  readonly kind: 'sops'
+  readonly file: string
+  /** The steps of an RFC 6901 pointer, unescaped; undefined is the whole of a SOPS binary file. */
+  readonly pointer: readonly string[] | undefined
+  readonly text: string
+}
+
+export interface AgeRef {
+  readonly kind: 'age'
+  readonly file: string
+  readonly text: string
+}
+
+export interface FileRef {
+  readonly kind: 'file'
+  readonly file: string
+  readonly text: string
+}
+
+export interface EnvRef {
+  readonly kind: 'env'
+  readonly name: string
+  readonly text: string
+}
+
+export interface CommandRef {
+  readonly kind: 'command'
+  readonly argv: readonly [string, ...string[]]
+  readonly text: string
+}

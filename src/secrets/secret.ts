@@ -16,6 +16,15 @@ export class Secret {
     return this.#value
   }
 
+  /** Looks into the value without letting it out. */
+  includes(text: string): boolean {
+    return this.#value.includes(text)
+  }
+
+  get byteLength(): number {
+    return Buffer.byteLength(this.#value)
+  }
+
   toString(): string {
     return REDACTED
   }

@@ -1,9 +1,27 @@
-import type { LaunchError } from '../errors.ts'
+import { type Fault, LaunchError } from '../errors.ts'
 import type { Ref } from './ref.ts'
 import type { Secret } from './secret.ts'
 
 /** A value, or why there is none. */
 export type Outcome = Secret | LaunchError
+
+/**
+ * How a remote source refuses; what the cache does next depends on it.
+ * - `said-no`: it knows the reference has no value for us (gone, withdrawn): the cached value is purged.
+ * - `token-rejected`: the token is malformed, expired or revoked: nothing is asked with it again.
+ * - `rate-limited` and `unavailable`: asking again later may help, and an old value may be served meanwhile.
+ */
+export type Refusal = 'said-no' | 'token-rejected' | 'rate-limited' | 'unavailable'
+
+/** A remote source's answer that is no value. */
+export class SourceError extends LaunchError {
+  readonly refusal: Refusal
+
+  constructor(refusal: Refusal, fault: Fault) {
+    super(refusal === 'rate-limited' || refusal === 'unavailable' ? 'unavailable' : 'failure', fault)
+    this.refusal = refusal
+  }
+}
 
 /**
  * A place that secrets come from.
