@@ -1,0 +1,19 @@
+import type { World } from '../../world.ts'
+import type { Ref } from '../ref.ts'
+import type { Source } from '../source.ts'
+
+/**
+ * The sources that a launch's references need and no others: what reads SOPS and age files costs tens of
+ * milliseconds to load. Files named by references are relative to `baseDirectory`.
+ */
+export function openSources(world: World, baseDirectory: string, refs: readonly Ref[]): Promise<Source[]> {
+  const kinds = new Set(refs.map(({ kind }) => kind))
+  const open: Partial<Record<Ref['kind'], () => Promise<Source>>> = {
+    env: async () => (await import('./environment.ts')).environmentSource(world),
+    file: async () => (await import('./file.ts')).fileSource(world, baseDirectory),
+    command: async () => (await import('./command.ts')).commandSource(world, baseDirectory),
+    sops: async () => (await import('./sops.ts')).sopsSource(world, baseDirectory),
+    age: async () => (await import('./age.ts')).ageSource(world, baseDirectory),
+  }
+  return Promise.all([...kinds].flatMap((kind) => open[kind]?.() ?? []))
+}
