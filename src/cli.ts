@@ -1,0 +1,100 @@
+import { Command, CommanderError, Option } from 'commander'
+import { VERSION } from './build.ts'
+import { completion, SHELLS } from './commands/completion.ts'
+import { explain } from './commands/explain.ts'
+import { init } from './commands/init.ts'
+import { list } from './commands/list.ts'
+import { schema } from './commands/schema.ts'
+import { LaunchError } from './errors.ts'
+import type { World } from './world.ts'
+
+const AFTER_HELP = `
+A launch:  mcp-launch SERVER [-- ARGS…]   stands in the "command" field of an MCP client
+
+Files:     $XDG_CONFIG_HOME/mcp/servers.yaml, or servers.json   the registry (MCP_LAUNCH_REGISTRY, --registry)
+Exit:      0; 1 failure; 2 usage or registry error; 75 a secret source is unavailable for now;
+           126 the server can't be executed; 127 it isn't found; else the server's own
+`
+
+/**
+ * Takes a command line apart that is no launch, and runs its command.
+ *
+ * @returns the exit status.
+ * @throws LaunchError `usage` for a command line that doesn't fit, and whatever the command throws.
+ */
+export async function runCommand(world: World, argv: readonly string[]): Promise<number> {
+  let status = 0
+  const program = commandTree(world, (code) => {
+    status = code
+  })
+  try {
+    await program.parseAsync([...argv], { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode !== 0) throw usageError(error)
+  }
+  return status
+}
+
+/** Every command, as `--help` shows it. */
+export function commandTree(world: World, end: (status: number) => void): Command {
+  const program = new Command('mcp-launch')
+    .description('Starts MCP servers with their secrets, in their own systemd scope, from one registry.')
+    .usage('[--registry FILE] SERVER [-- ARGS…]\n       mcp-launch COMMAND')
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', "print a command's help")
+    .addHelpText('after', AFTER_HELP)
+    .configureOutput({
+      writeOut: (text) => world.terminal.writeOut(text),
+      writeErr: (text) => world.terminal.writeError(text),
+      outputError: () => {},
+    })
+    .exitOverride()
+  const registry = () => new Option('--registry <file>', 'use this registry')
+  const json = () => new Option('--json', 'print JSON')
+  // A launch never comes here (invocation.ts); this is its place in the help.
+  program.command('run <server> [args...]').description('start a server, also one that is named like a command')
+  program
+    .command('explain <server>')
+    .description('print everything a launch would do, and why, and no secret')
+    .addOption(registry())
+    .addOption(json())
+    .action(async (server: string, options: { registry?: string; json?: boolean }) => {
+      end(await explain(world, server, options))
+    })
+  program
+    .command('list')
+    .description('print the servers of the registry')
+    .addOption(registry())
+    .addOption(json())
+    .option('--names', 'print the names alone, one a line')
+    .action((options: { registry?: string; json?: boolean; names?: boolean }) => list(world, options))
+  program
+    .command('init')
+    .description('write a commented example registry, if there is none')
+    .addOption(registry())
+    .addOption(json())
+    .action((options: { registry?: string; json?: boolean }) => init(world, options))
+  program
+    .command('schema')
+    .description("print the registry's JSON Schema, for editors")
+    .action(() => schema(world))
+  program
+    .command('completion')
+    .description('print a completion script')
+    .argument('<shell>', SHELLS.join(', '))
+    .action((shell: string) => completion(world, shell))
+  for (const command of program.commands) command.exitOverride()
+  return program
+}
+
+/** Commander's own sentence, in our form. */
+function usageError(error: CommanderError): LaunchError {
+  const [sentence = ''] = error.message.replace(/^error: /, '').split('\n')
+  return new LaunchError('usage', {
+    what: sentence.replace(/'/g, '"').replace(/\.$/, ''),
+    hint: /Did you mean (.*)\?/.exec(error.message)?.[0].toLowerCase().slice(0, -1) ?? 'see mcp-launch --help',
+    cause: error,
+  })
+}

@@ -1,0 +1,22 @@
+import { prepare } from '../launch/prepare.ts'
+import { registryPath } from '../registry/locate.ts'
+import { lookUp } from '../registry/lookup.ts'
+import { explanation, explanationText } from '../report/explain.ts'
+import type { World } from '../world.ts'
+
+/**
+ * `mcp-launch explain SERVER`: the plan of a launch. Local sources are asked, so that a missing key shows; programs
+ * (`{ command: […] }`) are not run.
+ *
+ * @returns 0, or the exit status that the launch would end with.
+ */
+export async function explain(
+  world: World,
+  server: string,
+  options: { readonly registry?: string; readonly json?: boolean },
+): Promise<number> {
+  const registered = await lookUp(world, registryPath(world, options.registry), server)
+  const facts = explanation(registered, await prepare(world, registered, [], { runCommands: false }))
+  world.terminal.writeOut(options.json ? `${JSON.stringify(facts, null, 2)}\n` : explanationText(facts))
+  return facts.problems[0]?.exitCode ?? 0
+}

@@ -1,0 +1,69 @@
+import { LaunchError } from './errors.ts'
+
+/** What the command line asks for: a launch, or one of the commands, which commander takes apart. */
+export type Invocation =
+  | { readonly kind: 'command' }
+  | {
+      readonly kind: 'launch'
+      readonly server: string
+      readonly extraArgs: readonly string[]
+      readonly registry: string | undefined
+    }
+
+/** The words that are commands and no servers; a server of such a name is started with `run`. */
+export const COMMANDS: readonly string[] = ['run', 'explain', 'list', 'init', 'schema', 'completion', 'help']
+
+/**
+ * Tells a launch from a command without loading commander, which a launch has no use for:
+ * `mcp-launch [--registry FILE] [run] SERVER [--registry FILE] [-- ARGS…]`.
+ */
+export function parseInvocation(argv: readonly string[]): Invocation {
+  const separator = argv.indexOf('--')
+  const own = separator === -1 ? argv : argv.slice(0, separator)
+  const { words, registry, unknown } = splitOptions(own)
+  const [first] = words
+  if (first === undefined && unknown === undefined) throw noServer()
+  if (first === undefined || (first !== 'run' && COMMANDS.includes(first))) return { kind: 'command' }
+  const [server, surplus] = first === 'run' ? words.slice(1) : words
+  if (server === undefined && unknown !== undefined) return { kind: 'command' }
+  if (server === undefined) throw noServer()
+  const stray = unknown ?? surplus
+  if (stray !== undefined) {
+    throw new LaunchError('usage', {
+      what: 'unexpected argument',
+      subject: stray,
+      hint: `the server's own arguments stand after "--": mcp-launch ${server} -- ${stray}`,
+    })
+  }
+  return { kind: 'launch', server, extraArgs: separator === -1 ? [] : argv.slice(separator + 1), registry }
+}
+
+function splitOptions(argv: readonly string[]): { words: string[]; registry?: string; unknown?: string } {
+  const words: string[] = []
+  let registry: string | undefined
+  let unknown: string | undefined
+  for (let index = 0; index < argv.length; index += 1) {
+    const word = argv[index] as string
+    if (word === '--registry') {
+      index += 1
+      registry = argv[index] ?? ''
+    } else if (word.startsWith('--registry=')) {
+      registry = word.slice('--registry='.length)
+    } else if (word.startsWith('-')) {
+      unknown ??= word
+    } else {
+      words.push(word)
+    }
+  }
+  if (registry === '') {
+    throw new LaunchError('usage', { what: 'no file given to', subject: '--registry', hint: '--registry FILE' })
+  }
+  return { words, ...(registry === undefined ? {} : { registry }), ...(unknown === undefined ? {} : { unknown }) }
+}
+
+function noServer(): LaunchError {
+  return new LaunchError('usage', {
+    what: 'no server named',
+    hint: 'mcp-launch SERVER, where "mcp-launch list" tells the servers and "mcp-launch --help" all else',
+  })
+}

@@ -1,0 +1,34 @@
+/*
+ * Which of the client's variables look like credentials. A server gets its own through `secrets`; everybody else's
+ * (the cloud account, the database, the forge of the person who started the editor) are no business of it.
+ */
+
+/** The launcher's own: what opens the user's secret stores, and its settings. */
+export function isLaunchersOwn(name: string): boolean {
+  return /^(OP_(SERVICE_ACCOUNT_TOKEN|CONNECT_TOKEN|SESSION_.*)|SOPS_AGE_.*|MCP_LAUNCH_.*)$/.test(name)
+}
+
+const CREDENTIAL_WORDS =
+  'TOKEN|SECRET|SECRETS|PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|PAT|APIKEY|CREDENTIAL|CREDENTIALS|COOKIE|BEARER|JWT|DSN'
+
+/** `PWD` alone is the working directory; `X_PWD` is a password. */
+const CREDENTIAL_NAME = new RegExp(`(^|_)(${CREDENTIAL_WORDS})(_|$)|_KEY(_ID|_BASE64|_PEM)?$|^(KEY|API_KEY_.*)$`, 'i')
+
+/** Names that match and hold no credential. */
+const HARMLESS_NAME = /^(PWD|OLDPWD|GPG_TTY|.*_PROXY|.*_ASKPASS|.*_AUTH_SOCK|.*_TOKEN_(LIMIT|COUNT|BUDGET))$/i
+
+const CREDENTIAL_VALUES = [
+  /^(gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|ops_eyJ|hvs\.|npm_|pypi-|dop_v1_|sk-|sk_live_|rk_live_)[\w.-]{10,}/,
+  /^A(KIA|SIA)[A-Z0-9]{12,}/,
+  /AGE-SECRET-KEY-(PQ-)?1/,
+  /-----BEGIN [A-Z ]*PRIVATE KEY-----/,
+  /^eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+$/,
+  /** A URL with a password in it. */
+  /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s:@]*:[^/?#\s@]+@/i,
+]
+
+/** Whether a variable of the client looks like a credential, by its name or by the form of its value. */
+export function looksLikeCredential(name: string, value: string): boolean {
+  if (HARMLESS_NAME.test(name)) return false
+  return CREDENTIAL_NAME.test(name) || CREDENTIAL_VALUES.some((form) => form.test(value))
+}

@@ -1,0 +1,47 @@
+import { errnoWords, LaunchError } from '../errors.ts'
+import type { World } from '../world.ts'
+import { assertFits } from './argument-space.ts'
+import { buildEnvironment } from './environment.ts'
+import type { Plan } from './plan.ts'
+import { writeSecretFiles } from './secret-files.ts'
+
+/**
+ * Does what the plan says: this process becomes the server. It returns only by throwing, and once `execve` has been
+ * called nothing of the launcher is left.
+ */
+export function execute(world: World, plan: Plan): never {
+  assertCanReplace(world, plan)
+  writeSecretFiles(world, plan)
+  const env = buildEnvironment(plan.variables)
+  // PR_SET_PDEATHSIG is not sent for a parent that was dead before the call (prctl(2)).
+  if (plan.boundTo !== undefined && world.parentPid() !== plan.boundTo) {
+    throw new LaunchError('failure', {
+      what: "won't start server",
+      subject: plan.server,
+      why: `its client (pid ${plan.boundTo}) has ended`,
+    })
+  }
+  assertFits(world, plan, env)
+  try {
+    return world.processes.replace({ file: plan.argv[0], argv: plan.argv, env, cwd: plan.cwd })
+  } catch (error) {
+    throw new LaunchError('notExecutable', {
+      what: "can't start server",
+      subject: plan.server,
+      why: errnoWords(error),
+      hint: `try its command by hand: ${plan.argv[0]}`,
+      cause: error,
+    })
+  }
+}
+
+/** Said before anything is resolved: without `execve` no launch can end well. */
+export function assertCanReplace(world: World, plan: Pick<Plan, 'server'>): void {
+  if (world.processes.canReplace) return
+  throw new LaunchError('failure', {
+    what: "can't start server",
+    subject: plan.server,
+    why: `${world.processes.runtime} can't replace itself by another program (no execve)`,
+    hint: 'use node 22.15 or newer, or the native mcp-launch executable, which needs no node',
+  })
+}

@@ -1,0 +1,54 @@
+import { isAbsolute, resolve } from 'node:path'
+import { LaunchError } from '../errors.ts'
+import type { ServerEntry } from '../registry/entry.ts'
+import { type ExpandProblem, expand } from '../registry/expand.ts'
+import type { World } from '../world.ts'
+import { isLaunchersOwn, looksLikeCredential } from './credentials.ts'
+
+/** A server's entry with nothing left to expand; `cwd` and `path` are absolute. */
+export interface Expanded {
+  readonly command: string
+  readonly args: readonly string[]
+  readonly cwd: string
+  readonly path: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** Expands an entry for this launch. All problems are collected; with any of them the rest is not to be used. */
+export function expandServer(world: World, server: ServerEntry): { expanded: Expanded; problems: LaunchError[] } {
+  const problems: LaunchError[] = []
+  const secretNames = new Set(Object.keys(server.secrets))
+  const at = (place: string, text: string): string => {
+    const report = (problem: ExpandProblem): void => {
+      problems.push(placeProblem(server, place, problem))
+    }
+    const isVariable = place.startsWith('env.')
+    return expand(text, world.env, { secretNames, report, ...(isVariable ? {} : { refuse: refuseCredential }) })
+  }
+  const cwd = server.cwd === undefined ? world.cwd : at('cwd', server.cwd)
+  if (!isAbsolute(cwd)) {
+    const why = 'is relative, and clients start servers in directories of their own'
+    problems.push(placeProblem(server, 'cwd', { why, hint: 'write an absolute path, or one that begins with ~/' }))
+  }
+  const expanded = {
+    command: at('command', server.command),
+    args: server.args.map((arg, index) => at(`args[${index}]`, arg)),
+    cwd,
+    path: server.path.map((directory, index) => resolve(cwd, at(`path[${index}]`, directory))),
+    env: Object.fromEntries(Object.entries(server.env).map(([name, value]) => [name, at(`env.${name}`, value)])),
+  }
+  return { expanded, problems }
+}
+
+/** A command line can be read by everybody on the machine, and what the client holds is a secret too. */
+function refuseCredential(name: string, value: string): ExpandProblem | undefined {
+  if (!isLaunchersOwn(name) && !looksLikeCredential(name, value)) return undefined
+  return {
+    why: `uses ${name}, which looks like a credential: everybody on this machine could read it there`,
+    hint: `give it as a variable, under "secrets": ${name}: env:${name}`,
+  }
+}
+
+function placeProblem(server: ServerEntry, place: string, { why, hint }: ExpandProblem): LaunchError {
+  return new LaunchError('usage', { what: `server "${server.name}"`, why: `${place} ${why}`, hint })
+}

@@ -1,0 +1,91 @@
+import { join } from 'node:path'
+import { BUILT_IN_TOOLS, type SystemTool } from '../build.ts'
+import type { World } from '../world.ts'
+import { lookAtParent, type Parent } from './parent.ts'
+
+/** What the machine offers to a launch; the plan is a pure function of it. */
+export interface Host {
+  readonly platform: NodeJS.Platform
+  readonly pid: number
+  readonly parent: Parent
+  readonly tools: Readonly<Partial<Record<SystemTool, string>>>
+  /** The user's runtime directory, given or derived; undefined if there is none. */
+  readonly runtimeDirectory: string | undefined
+  readonly manager: Manager
+}
+
+/** Whether a user manager listens that `systemd-run --user` can reach. */
+export type Manager =
+  | { readonly listening: true; readonly socket: string }
+  | { readonly listening: false; readonly why: string }
+
+/** Before the client's PATH: a project's own directory on it should not decide what wraps the server. */
+const SYSTEM_DIRECTORIES = ['/usr/bin', '/bin', '/run/current-system/sw/bin']
+
+export function inspectHost(world: World): Host {
+  const runtimeDirectory = findRuntimeDirectory(world)
+  return {
+    platform: world.platform,
+    pid: world.pid,
+    parent: lookAtParent(world),
+    tools: findTools(world),
+    runtimeDirectory,
+    manager: findManager(world, runtimeDirectory),
+  }
+}
+
+function findTools(world: World): Host['tools'] {
+  if (world.platform !== 'linux') return {}
+  const found: Partial<Record<SystemTool, string>> = { ...BUILT_IN_TOOLS }
+  for (const tool of ['env', 'setpriv', 'systemd-run'] as const) {
+    const path = found[tool] ?? findTool(world, tool)
+    if (path !== undefined) found[tool] = path
+  }
+  return found
+}
+
+function findTool(world: World, tool: SystemTool): string | undefined {
+  const path = (world.env['PATH'] ?? '').split(':').filter((directory) => directory.startsWith('/'))
+  return [...SYSTEM_DIRECTORIES, ...path]
+    .map((directory) => join(directory, tool))
+    .find((candidate) => world.files.isExecutable(candidate))
+}
+
+/** The sockets that `systemd-run --user` connects to, in its order. */
+const MANAGER_SOCKETS = ['systemd/private', 'bus']
+
+/** MCP clients often don't pass XDG_RUNTIME_DIR; without it `systemd-run` fails after the launcher is gone. */
+function findRuntimeDirectory(world: World): string | undefined {
+  const derived = `/run/user/${world.uid}`
+  const given = world.env['XDG_RUNTIME_DIR']
+  const candidates = given?.startsWith('/') ? [given, derived] : [derived]
+  const own = candidates.filter((path) => isOwnDirectory(world, path))
+  const withManager = own.find((path) => MANAGER_SOCKETS.some((socket) => exists(world, join(path, socket))))
+  return withManager ?? own[0]
+}
+
+function isOwnDirectory(world: World, path: string): boolean {
+  try {
+    const stat = world.files.stat(path)
+    return stat?.kind === 'directory' && stat.uid === world.uid
+  } catch {
+    return false
+  }
+}
+
+function exists(world: World, path: string): boolean {
+  try {
+    return world.files.stat(path) !== undefined
+  } catch {
+    return false
+  }
+}
+
+function findManager(world: World, runtimeDirectory: string | undefined): Manager {
+  if (world.platform !== 'linux') return { listening: false, why: `${world.platform} has no systemd` }
+  if (runtimeDirectory === undefined) return { listening: false, why: `no runtime directory /run/user/${world.uid}` }
+  const sockets = MANAGER_SOCKETS.map((socket) => join(runtimeDirectory, socket))
+  const socket = sockets.find((path) => exists(world, path))
+  if (socket === undefined) return { listening: false, why: `no user manager in ${runtimeDirectory}` }
+  return { listening: true, socket }
+}

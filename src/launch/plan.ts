@@ -1,0 +1,123 @@
+import { LaunchError } from '../errors.ts'
+import type { ServerEntry } from '../registry/entry.ts'
+import type { Secret } from '../secrets/secret.ts'
+import type { Environment } from '../world.ts'
+import { droppedCredentials, type EnvironmentParts, planEnvironment, type Variable } from './environment.ts'
+import type { Host } from './host.ts'
+import type { Trial } from './trial.ts'
+import { type Part, type Scope, scopeOf, wrappers } from './wrap.ts'
+
+/** Everything that a launch does, as data: `explain` prints it, `execute` does it. */
+export interface Plan {
+  readonly server: string
+  /** The whole command line, wrappers first. The first word is an absolute path. */
+  readonly argv: readonly [string, ...string[]]
+  readonly cwd: string
+  readonly variables: readonly Variable[]
+  readonly parts: readonly Part[]
+  readonly scope: Scope | undefined
+  readonly secretFiles: readonly SecretFile[]
+  /** The client's pid if the server's life is tied to it: checked once more just before exec. */
+  readonly boundTo: number | undefined
+  /** What stderr tells although nothing is wrong. */
+  readonly notes: readonly string[]
+}
+
+/** A secret that is handed over as a file (`as: file`). */
+export interface SecretFile {
+  readonly path: string
+  readonly content: Secret | undefined
+}
+
+export interface PlanInput {
+  readonly server: ServerEntry
+  /** What the launch made of the entry: nothing in it is left to expand or to find. */
+  readonly command: string
+  readonly args: readonly string[]
+  readonly cwd: string
+  readonly path: readonly string[]
+  readonly plainEnv: Environment
+  readonly clientEnv: Environment
+  readonly secrets: readonly PlannedSecret[]
+  readonly secretDirectory: string
+  readonly host: Host
+  readonly trial: Trial
+}
+
+/** A secret of the server; `value` is undefined where `explain` didn't ask the source. */
+export interface PlannedSecret {
+  readonly name: string
+  readonly as: 'env' | 'file'
+  readonly why: string
+  readonly value: Secret | undefined
+}
+
+/** The launch plan: a pure function of the entry, its secrets, the machine and the client's environment. */
+export function planLaunch(input: PlanInput): Plan {
+  const { server, host, trial } = input
+  const scope = scopeOf(server, host, trial)
+  const parts = wrappers(server, host, trial, input.command)
+  const words = [...parts.flatMap(({ argv }) => argv), input.command, ...input.args]
+  const variables = planEnvironment(environmentParts(input, scope))
+  const dropped = droppedCredentials(variables)
+  return {
+    server: server.name,
+    argv: words as [string, ...string[]],
+    cwd: input.cwd,
+    variables,
+    parts,
+    scope,
+    secretFiles: input.secrets
+      .filter(({ as }) => as === 'file')
+      .map(({ name, value }) => ({ path: secretPath(input, name), content: value })),
+    boundTo: parts.some(({ name, argv }) => name === 'setpriv' && argv.length > 0) ? host.parent.pid : undefined,
+    notes: dropped.length === 0 ? [] : [droppedNote(server, dropped)],
+  }
+}
+
+function environmentParts(input: PlanInput, scope: Scope | undefined): EnvironmentParts {
+  const { clientEnv, host, server } = input
+  const launcher: { name: string; value: string; why: string }[] = []
+  if (input.path.length > 0) {
+    const value = [...input.path, ...(clientEnv['PATH'] ? [clientEnv['PATH']] : [])].join(':')
+    launcher.push({ name: 'PATH', value, why: "the server's path before the client's" })
+  }
+  if (server.cwd !== undefined) launcher.push({ name: 'PWD', value: input.cwd, why: "the server's cwd" })
+  if (
+    scope !== undefined &&
+    host.runtimeDirectory !== undefined &&
+    clientEnv['XDG_RUNTIME_DIR'] !== host.runtimeDirectory
+  ) {
+    launcher.push({ name: 'XDG_RUNTIME_DIR', value: host.runtimeDirectory, why: 'derived: systemd-run needs it' })
+  }
+  return {
+    client: clientEnv,
+    server,
+    launcher,
+    plain: input.plainEnv,
+    secrets: input.secrets.map(({ name, as, value, why }) =>
+      as === 'file' ? { name, why: `${why}, as a file`, value: secretPath(input, name) } : { name, why, value },
+    ),
+  }
+}
+
+function secretPath(input: PlanInput, name: string): string {
+  return `${input.secretDirectory}/${name}`
+}
+
+/** What stops a server that requires a scope where there can be none. */
+export function scopeProblem(server: ServerEntry, trial: Trial): LaunchError[] {
+  if (server.scope !== 'require' || trial.scope === undefined) return []
+  return [
+    new LaunchError('failure', {
+      what: "can't give a scope to server",
+      subject: server.name,
+      why: trial.scope,
+      hint: 'start a user manager (loginctl enable-linger), or set "scope: auto" to start the server without one',
+    }),
+  ]
+}
+
+function droppedNote(server: ServerEntry, names: readonly string[]): string {
+  return `not passed to server "${server.name}" because they look like credentials: ${names.join(', ')} (passEnv keeps them)`
+}

@@ -1,0 +1,119 @@
+import { dirname } from 'node:path'
+import { LaunchError } from '../errors.ts'
+import type { Registered, SecretSpec, ServerEntry } from '../registry/entry.ts'
+import { resolveRefs } from '../secrets/resolve.ts'
+import { Secret } from '../secrets/secret.ts'
+import type { Outcome } from '../secrets/source.ts'
+import { openSources } from '../secrets/sources/open.ts'
+import type { World } from '../world.ts'
+import { findExecutable, searchDirectories } from './executable.ts'
+import { type Expanded, expandServer } from './expanded.ts'
+import { inspectHost } from './host.ts'
+import { type Plan, type PlannedSecret, planLaunch, scopeProblem } from './plan.ts'
+import { secretDirectory } from './secret-files.ts'
+import { tryParts } from './trial.ts'
+import { scopeRequest } from './wrap.ts'
+
+export interface Prepared {
+  readonly plan: Plan
+  readonly secrets: readonly SecretState[]
+  /** Whatever would stop the launch: all of it, so that it can be mended in one go. */
+  readonly problems: readonly LaunchError[]
+}
+
+/** What became of one of the server's secrets. */
+export interface SecretState {
+  readonly name: string
+  readonly spec: SecretSpec
+  readonly outcome: Outcome | 'not asked'
+}
+
+/**
+ * Gathers all that a launch depends on and plans it. Nothing is thrown: `launch` refuses if there are problems, and
+ * `explain` shows them beside the plan.
+ *
+ * @param how.runCommands whether `{ command: […] }` secrets are asked for: `explain` runs no program of the user's.
+ */
+export async function prepare(
+  world: World,
+  registered: Registered,
+  extraArgs: readonly string[],
+  how: { readonly runCommands: boolean },
+): Promise<Prepared> {
+  const { server } = registered
+  const { expanded, problems } = expandServer(world, server)
+  const host = inspectHost(world)
+  const [secrets, trial] = await Promise.all([
+    askSources(world, registered, how),
+    tryParts(world, host, scopeRequest(server)),
+  ])
+  const command = problems.length === 0 ? locate(world, server, expanded) : expanded.command
+  const plan = planLaunch({
+    server,
+    command: command instanceof LaunchError ? expanded.command : command,
+    args: [...expanded.args, ...extraArgs],
+    cwd: expanded.cwd,
+    path: expanded.path,
+    plainEnv: expanded.env,
+    clientEnv: world.env,
+    secrets: secrets.flatMap(plannedSecret),
+    secretDirectory: secretDirectory(world, host, server.name),
+    host,
+    trial,
+  })
+  const notes = secrets.filter(({ spec }) => !spec.required).flatMap(missingNote)
+  return {
+    plan: { ...plan, notes: [...plan.notes, ...notes] },
+    secrets,
+    problems: [
+      ...problems,
+      ...(command instanceof LaunchError ? [command] : []),
+      ...scopeProblem(server, trial),
+      ...failures(secrets),
+    ],
+  }
+}
+
+/** The working directory and the executable, or why one of them can't be had. */
+function locate(world: World, server: ServerEntry, { command, cwd, path }: Expanded): string | LaunchError {
+  try {
+    if (world.files.stat(cwd)?.kind !== 'directory') {
+      return new LaunchError('failure', {
+        what: `can't start server "${server.name}", no such directory`,
+        subject: cwd,
+        hint: `make it, or mend "cwd" of server "${server.name}" in the registry`,
+      })
+    }
+    const directories = searchDirectories(path, world.env['PATH'])
+    return findExecutable(world, { server: server.name, command, cwd, directories })
+  } catch (error) {
+    if (error instanceof LaunchError) return error
+    throw error
+  }
+}
+
+async function askSources(world: World, registered: Registered, how: { runCommands: boolean }): Promise<SecretState[]> {
+  const specs = Object.entries(registered.server.secrets)
+  const asked = specs.map(([, { from }]) => from).filter(({ kind }) => how.runCommands || kind !== 'command')
+  if (specs.length === 0) return []
+  const baseDirectory = dirname(registered.registryPath)
+  const deadline = world.now() + registered.settings.cache.resolveTimeoutMs
+  const outcomes = await resolveRefs(await openSources(world, baseDirectory, asked), asked, deadline)
+  return specs.map(([name, spec]) => ({ name, spec, outcome: outcomes.get(spec.from.text) ?? 'not asked' }))
+}
+
+/** One failure may stand for many references: a file that doesn't open is told once. */
+function failures(secrets: readonly SecretState[]): LaunchError[] {
+  const required = secrets.filter(({ spec }) => spec.required).map(({ outcome }) => outcome)
+  return [...new Set(required.filter((outcome) => outcome instanceof LaunchError))]
+}
+
+/** An optional secret without a value leaves the client's variable of that name as it is. */
+function plannedSecret({ name, spec, outcome }: SecretState): PlannedSecret[] {
+  if (outcome instanceof LaunchError && !spec.required) return []
+  return [{ name, as: spec.as, why: spec.from.text, value: outcome instanceof Secret ? outcome : undefined }]
+}
+
+function missingNote({ name, outcome }: SecretState): string[] {
+  return outcome instanceof LaunchError ? [`optional secret ${name} is missing: ${outcome.message}`] : []
+}

@@ -1,0 +1,94 @@
+import type { ServerEntry } from '../registry/entry.ts'
+import type { Host } from './host.ts'
+import { DEFAULT_SIGNALS, EXPAND_ENVIRONMENT_OFF, type ScopeRequest, scopeArguments, type Trial } from './trial.ts'
+
+/** One wrapper around the server: the words it puts before the command, or none and the reason. */
+export interface Part {
+  readonly name: 'env' | 'setpriv' | 'systemd-run'
+  readonly argv: readonly string[]
+  readonly why: string
+}
+
+/** The server's scope, if it gets one. */
+export interface Scope {
+  readonly unit: string
+  readonly slice: string
+  readonly properties: readonly string[]
+}
+
+/** What a server asks of its scope; undefined if it wants none. */
+export function scopeRequest(server: ServerEntry): ScopeRequest | undefined {
+  if (server.scope === 'off') return undefined
+  const { limits } = server
+  const properties: [string, string | undefined][] = [
+    ['MemoryMax', limits.memoryMax],
+    ['MemoryHigh', limits.memoryHigh],
+    ['MemorySwapMax', limits.memorySwapMax],
+    ['CPUQuota', limits.cpuQuota],
+    ['TasksMax', limits.tasksMax],
+    ['RuntimeMaxSec', limits.runtimeMaxMs === undefined ? undefined : `${limits.runtimeMaxMs}ms`],
+    ['TimeoutStopSec', `${server.stopTimeoutMs}ms`],
+  ]
+  return {
+    slice: server.slice,
+    properties: properties.filter(([, value]) => value !== undefined).map(([name, value]) => `${name}=${value}`),
+  }
+}
+
+export function scopeOf(server: ServerEntry, host: Host, trial: Trial): Scope | undefined {
+  const request = scopeRequest(server)
+  if (request === undefined || trial.scope !== undefined) return undefined
+  return { unit: `mcp-${server.name}-${host.pid}.scope`, ...request }
+}
+
+/** The wrappers in the order in which each executes the next, and the last one `command`. */
+export function wrappers(server: ServerEntry, host: Host, trial: Trial, command: string): readonly Part[] {
+  const inner = [deathSignalPart(server, host, trial), scopePart(server, host, trial)]
+  const next = inner.flatMap(({ argv }) => argv)[0] ?? command
+  return [signalsPart(host, trial, next), ...inner]
+}
+
+function part(name: Part['name'], why: string, argv: readonly (string | undefined)[] = []): Part {
+  return { name, why, argv: argv.filter((word) => word !== undefined) }
+}
+
+function signalsPart(host: Host, trial: Trial, next: string): Part {
+  if (next.includes('='))
+    return part('env', `left out: it would take ${next} for a variable; the launcher resets its signals itself`)
+  if (trial.env !== undefined) return part('env', `left out: ${trial.env}; the launcher resets its signals itself`)
+  return part('env', 'SIGPIPE and SIGXFSZ, which the runtime ignores, end the server as usual', [
+    host.tools.env,
+    DEFAULT_SIGNALS,
+  ])
+}
+
+function deathSignalPart(server: ServerEntry, host: Host, trial: Trial): Part {
+  const wanted = server.deathSignal
+  const { pid, mainThread } = host.parent
+  if (wanted === 'off') return part('setpriv', 'left out: deathSignal is off')
+  if (trial.setpriv !== undefined) return part('setpriv', `left out: ${trial.setpriv}`)
+  if (mainThread === false) {
+    return part('setpriv', `left out: a thread of client ${pid} started us, and its end would kill the server`)
+  }
+  if (mainThread === undefined && wanted === 'auto') {
+    return part('setpriv', `left out: which thread of client ${pid} started us can't be told here`)
+  }
+  const signal = wanted === 'auto' ? 'TERM' : wanted
+  return part('setpriv', `SIG${signal} to the server when client ${pid} ends`, [
+    host.tools.setpriv,
+    '--pdeathsig',
+    signal,
+    '--',
+  ])
+}
+
+function scopePart(server: ServerEntry, host: Host, trial: Trial): Part {
+  const scope = scopeOf(server, host, trial)
+  if (server.scope === 'off') return part('systemd-run', 'left out: scope is off')
+  if (scope === undefined) return part('systemd-run', `left out: ${trial.scope}`)
+  const flag = trial.expandEnvironmentFlag ? EXPAND_ENVIRONMENT_OFF : ''
+  return part('systemd-run', `the server and all it starts are in ${scope.unit}`, [
+    host.tools['systemd-run'],
+    ...scopeArguments(scope.unit, `MCP server ${server.name}`, scope, flag),
+  ])
+}

@@ -1,0 +1,85 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { LaunchError } from '../../src/errors.ts'
+import { findExecutable, searchDirectories } from '../../src/launch/executable.ts'
+import { testWorld } from '../world.ts'
+
+let root = ''
+
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), 'mcp-launch-executable-'))
+  const make = (name: string, content: string | Buffer, mode = 0o755) => {
+    mkdirSync(join(root, name, '..'), { recursive: true })
+    writeFileSync(join(root, name), content)
+    chmodSync(join(root, name), mode)
+  }
+  make('one/good', '#!/bin/sh\n')
+  make('two/good', '#!/bin/sh\n')
+  make('one/binary', Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0, 0]))
+  make('one/locked', '#!/bin/sh\n', 0o644)
+  make('two/locked', '#!/bin/sh\n')
+  make('one/only-locked', '#!/bin/sh\n', 0o644)
+  make('one/empty', '')
+  make('one/text', 'echo hello\n')
+  make('one/no-interpreter', '#!/opt/nowhere/python\n')
+  make('one/crlf', '#!/bin/sh\r\n')
+  make('one/spaced', '#! /bin/sh -e\n')
+  make('home/.local/bin/elsewhere', '#!/bin/sh\n')
+  mkdirSync(join(root, 'one/directory'))
+})
+
+afterAll(() => rmSync(root, { recursive: true }))
+
+const find = (command: string, directories = [join(root, 'one'), join(root, 'two')]) =>
+  findExecutable(testWorld({ env: { HOME: join(root, 'home') } }), { server: 'demo', command, cwd: root, directories })
+
+test.each([
+  ['good', 'one/good'],
+  ['binary', 'one/binary'],
+  ['locked', 'two/locked'],
+  ['spaced', 'one/spaced'],
+  ['./two/good', 'two/good'],
+  ['two/good', 'two/good'],
+])('%s is %s', (command, expected) => {
+  expect(find(command)).toBe(join(root, expected))
+})
+
+test("an absolute path is itself; a relative directory is searched from the server's cwd", () => {
+  expect(find(join(root, 'two/good'))).toBe(join(root, 'two/good'))
+  expect(find('good', ['two'])).toBe(join(root, 'two/good'))
+})
+
+test.each([
+  ['missing', 127, /command not found "missing": looked in .*one:.*two$/],
+  ['./missing', 127, /no such command ".*\/missing"$/],
+  ['directory', 127, /command not found "directory"/],
+  ['./one/directory', 126, /not executable ".*": is a directory$/],
+  ['only-locked', 126, /not executable ".*": no permission to execute it$/],
+  ['empty', 126, /not executable ".*": is empty$/],
+  ['text', 126, /not executable ".*": neither a program nor a script with "#!"$/],
+  ['no-interpreter', 127, /its interpreter isn't there "\/opt\/nowhere\/python"/],
+  ['crlf', 127, /its interpreter isn't there "\/bin\/sh/],
+])('%s ends with %i', (command, exitCode, message) => {
+  let error: unknown
+  try {
+    find(command)
+  } catch (thrown) {
+    error = thrown
+  }
+  expect(error).toBeInstanceOf(LaunchError)
+  expect((error as LaunchError).message).toMatch(message)
+  expect((error as LaunchError).exitCode).toBe(exitCode)
+})
+
+test('the hint names the usual directory that has it', () => {
+  expect(() => find('elsewhere')).toThrow(
+    expect.objectContaining({ hint: expect.stringContaining('path: [~/.local/bin]') }),
+  )
+})
+
+test('without a PATH the usual system directories are searched', () => {
+  expect(searchDirectories(['/own'], undefined)).toEqual(['/own', '/usr/local/bin', '/usr/bin', '/bin'])
+  expect(searchDirectories([], '/a::/b')).toEqual(['/a', '/b'])
+})
