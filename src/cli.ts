@@ -5,6 +5,9 @@ import { explain } from './commands/explain.ts'
 import { init } from './commands/init.ts'
 import { list } from './commands/list.ts'
 import { schema } from './commands/schema.ts'
+import { clear } from './commands/secrets/clear.ts'
+import { refresh } from './commands/secrets/refresh.ts'
+import { status } from './commands/secrets/status.ts'
 import { LaunchError } from './errors.ts'
 import type { World } from './world.ts'
 
@@ -85,8 +88,40 @@ export function commandTree(world: World, end: (status: number) => void): Comman
     .description('print a completion script')
     .argument('<shell>', SHELLS.join(', '))
     .action((shell: string) => completion(world, shell))
+  secretsCommands(program, world, end)
   for (const command of program.commands) command.exitOverride()
   return program
+}
+
+interface SecretsOptions {
+  readonly registry?: string
+  readonly json?: boolean
+  readonly due?: boolean
+  readonly scheduled?: boolean
+  readonly lock?: string
+}
+
+function secretsCommands(program: Command, world: World, end: (status: number) => void): void {
+  const secrets = program.command('secrets').description('the cache of secrets')
+  const subcommand = (name: string, description: string) =>
+    secrets
+      .command(`${name} [server...]`)
+      .description(description)
+      .addOption(new Option('--registry <file>', 'use this registry'))
+      .addOption(new Option('--json', 'print JSON'))
+      .exitOverride()
+  subcommand('refresh', 'ask the sources anew, for these servers or for all')
+    .addOption(new Option('--scheduled', 'for a timer: leave out what was refused a short while ago'))
+    .addOption(new Option('--due', 'for a launch: only what is missing or nearly expired').hideHelp())
+    .addOption(new Option('--lock <nonce>').hideHelp())
+    .action(async (servers: string[], options: SecretsOptions) => end(await refresh(world, servers, options)))
+  subcommand(
+    'status',
+    'print what the cache has, its age, and what its sources last said; 1 if something is wrong',
+  ).action(async (servers: string[], options: SecretsOptions) => end(await status(world, servers, options)))
+  subcommand('clear', 'take values out of the cache, of these servers or all').action(
+    (servers: string[], options: SecretsOptions) => clear(world, servers, options),
+  )
 }
 
 /** Commander's own sentence, in our form. */

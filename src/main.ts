@@ -1,3 +1,4 @@
+import { audit, client } from './audit.ts'
 import { LaunchError } from './errors.ts'
 import { type Invocation, parseInvocation } from './invocation.ts'
 import { answerFirstRequest } from './launch/failure.ts'
@@ -25,12 +26,17 @@ async function main(world: World): Promise<number> {
   } catch (thrown) {
     const error = thrown instanceof LaunchError ? thrown : defect(thrown)
     world.terminal.writeError(errorText(error))
+    if (invocation?.kind === 'launch') recordFailure(world, invocation.server, error)
     if (invocation?.kind !== 'command' && !world.terminal.stdinIsTerminal) {
       const patience = registered?.settings.cache.resolveTimeoutMs ?? DEFAULT_PATIENCE_MS
       await answerFirstRequest(world, error, world.now() + patience)
     }
     return error.exitCode
   }
+}
+
+function recordFailure(world: World, server: string, error: LaunchError): void {
+  audit(world, { event: 'failure', server, client: client(world), exitCode: error.exitCode, error: error.message })
 }
 
 /** Everything but a launch; it alone needs commander. */

@@ -16,7 +16,7 @@ const code = (file: string) => source(file).replace(/\/\*[\s\S]*?\*\/|\/\/.*$|'(
 /** What a file imports of the project at run time; a type costs nothing and ties nothing. */
 function imports(file: string): string[] {
   const specifiers = [
-    ...source(file).matchAll(/^(?:import|export) (?!type )[^;]*?from '(\.[^']+)'|import\('(\.[^']+)'\)/gm),
+    ...source(file).matchAll(/^(?:import|export) (?!type )[^;']*?from '(\.[^']+)'|import\('(\.[^']+)'\)/gm),
   ]
   return specifiers.map((match) => relative(SRC, join(SRC, dirname(file), (match[1] ?? match[2]) as string)))
 }
@@ -31,8 +31,8 @@ const LAYERS = [
   ['registry/load.ts', 'registry'],
   ['secrets'],
   ['report'],
-  ['permissions.ts'],
-  ['directories.ts', 'invocation.ts', 'real-world.ts', 'nearest.ts', 'process-start.ts'],
+  ['permissions.ts', 'audit.ts'],
+  ['directories.ts', 'invocation.ts', 'real-world.ts', 'nearest.ts', 'process-start.ts', 'span.ts'],
   ['machine'],
   ['errors.ts', 'world.ts', 'build.ts'],
 ]
@@ -76,9 +76,14 @@ test('process, the clock and the file system are touched at the edge alone', () 
 
 const fsImports = (file: string) => (source(file).match(/from 'node:\w+/g) ?? []).join('\n')
 
-test('a secret leaves its box where the environment and its files are made, and nowhere else', () => {
+test('a secret leaves its box for the server, for the cache, and for signing in to 1Password, and nowhere else', () => {
   const revealing = FILES.filter((file) => /\.reveal\(\)/.test(code(file)))
-  expect(revealing).toEqual(['launch/environment.ts', 'launch/secret-files.ts'])
+  expect(revealing).toEqual([
+    'launch/environment.ts',
+    'launch/secret-files.ts',
+    'secrets/cache/values.ts',
+    'secrets/op/ask.ts',
+  ])
 })
 
 test('the road of a launch is free of what it loads only if it must', () => {
@@ -86,14 +91,14 @@ test('the road of a launch is free of what it loads only if it must', () => {
   const visit = (file: string): void => {
     if (seen.has(file)) return
     seen.add(file)
-    const eager = [...source(file).matchAll(/^(?:import|export) (?!type )[^;]*?from '(\.[^']+)'/gm)]
+    const eager = [...source(file).matchAll(/^(?:import|export) (?!type )[^;']*?from '(\.[^']+)'/gm)]
     for (const [, specifier] of eager) visit(relative(SRC, join(SRC, dirname(file), specifier as string)))
   }
   visit('main.ts')
   const packages = [...seen].flatMap((file) =>
-    [...source(file).matchAll(/^import (?!type )[^;]*?from '([^.'][^']*)'/gm)].map((match) => match[1]),
+    [...source(file).matchAll(/^import (?!type )[^;']*?from '([^.'][^']*)'/gm)].map((match) => match[1]),
   )
-  expect([...new Set(packages)].sort()).toEqual(['node:fs', 'node:path'])
+  expect([...new Set(packages)].sort()).toEqual(['@noble/ciphers/chacha.js', 'node:fs', 'node:path'])
 })
 
 test('no file is longer than three screens', () => {

@@ -1,3 +1,4 @@
+import { askForExplanation } from '../launch/ask.ts'
 import { prepare } from '../launch/prepare.ts'
 import { registryPath } from '../registry/locate.ts'
 import { lookUp } from '../registry/lookup.ts'
@@ -16,7 +17,7 @@ export async function explain(
   options: { readonly registry?: string; readonly json?: boolean },
 ): Promise<number> {
   const registered = await lookUp(world, registryPath(world, options.registry), server)
-  const facts = explanation(registered, await prepare(world, registered, [], { runCommands: false }))
+  const facts = explanation(registered, await prepare(world, registered, [], askForExplanation))
   world.terminal.writeOut(options.json ? `${JSON.stringify(facts, null, 2)}\n` : explanationText(facts))
   return facts.problems[0]?.exitCode ?? 0
 }

@@ -1,15 +1,29 @@
+import { audit, client } from '../audit.ts'
 import { throwAll } from '../errors.ts'
+import { processStart } from '../process-start.ts'
 import type { Registered } from '../registry/entry.ts'
 import { noteText } from '../report/messages.ts'
 import type { World } from '../world.ts'
+import { askForLaunch } from './ask.ts'
 import { assertCanReplace, execute } from './execute.ts'
 import { prepare } from './prepare.ts'
 
 /** The road's last stretch: from the registry's entry to the server that takes this process over. */
 export async function launch(world: World, registered: Registered, extraArgs: readonly string[]): Promise<never> {
   assertCanReplace(world, { server: registered.server.name })
-  const { plan, problems } = await prepare(world, registered, extraArgs, { runCommands: true })
+  const { plan, problems, secrets } = await prepare(world, registered, extraArgs, askForLaunch)
   throwAll(problems)
   for (const note of plan.notes) world.terminal.writeError(noteText(note))
+  audit(world, {
+    event: 'launch',
+    server: plan.server,
+    start: processStart(world, world.pid) ?? 0,
+    client: client(world),
+    variables: plan.variables
+      .filter(({ origin }) => origin === 'registry' || origin === 'secret')
+      .map(({ name }) => name),
+    cache: Object.fromEntries(secrets.map(({ name, cache }) => [name, cache ?? 'not cached'])),
+    ...(plan.scope === undefined ? {} : { unit: plan.scope.unit }),
+  })
   return execute(world, plan)
 }

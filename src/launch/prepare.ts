@@ -1,11 +1,8 @@
-import { dirname } from 'node:path'
 import { LaunchError } from '../errors.ts'
-import type { Registered, SecretSpec, ServerEntry } from '../registry/entry.ts'
-import { resolveRefs } from '../secrets/resolve.ts'
+import type { Registered, ServerEntry } from '../registry/entry.ts'
 import { Secret } from '../secrets/secret.ts'
-import type { Outcome } from '../secrets/source.ts'
-import { openSources } from '../secrets/sources/open.ts'
 import type { World } from '../world.ts'
+import type { Ask, SecretState } from './ask.ts'
 import { findExecutable, searchDirectories } from './executable.ts'
 import { type Expanded, expandServer } from './expanded.ts'
 import { inspectHost } from './host.ts'
@@ -21,30 +18,23 @@ export interface Prepared {
   readonly problems: readonly LaunchError[]
 }
 
-/** What became of one of the server's secrets. */
-export interface SecretState {
-  readonly name: string
-  readonly spec: SecretSpec
-  readonly outcome: Outcome | 'not asked'
-}
-
 /**
  * Gathers all that a launch depends on and plans it. Nothing is thrown: `launch` refuses if there are problems, and
  * `explain` shows them beside the plan.
  *
- * @param how.runCommands whether `{ command: […] }` secrets are asked for: `explain` runs no program of the user's.
+ * @param ask how the secrets are come by: a launch asks for all, `explain` doesn't.
  */
 export async function prepare(
   world: World,
   registered: Registered,
   extraArgs: readonly string[],
-  how: { readonly runCommands: boolean },
+  ask: Ask,
 ): Promise<Prepared> {
   const { server } = registered
   const { expanded, problems } = expandServer(world, server)
   const host = inspectHost(world)
-  const [secrets, trial] = await Promise.all([
-    askSources(world, registered, how),
+  const [{ states: secrets, notes: remarks }, trial] = await Promise.all([
+    ask(world, registered),
     tryParts(world, host, scopeRequest(server)),
   ])
   const command = problems.length === 0 ? locate(world, server, expanded) : expanded.command
@@ -63,7 +53,7 @@ export async function prepare(
   })
   const notes = secrets.filter(({ spec }) => !spec.required).flatMap(missingNote)
   return {
-    plan: { ...plan, notes: [...plan.notes, ...notes] },
+    plan: { ...plan, notes: [...plan.notes, ...remarks, ...notes] },
     secrets,
     problems: [
       ...problems,
@@ -90,16 +80,6 @@ function locate(world: World, server: ServerEntry, { command, cwd, path }: Expan
     if (error instanceof LaunchError) return error
     throw error
   }
-}
-
-async function askSources(world: World, registered: Registered, how: { runCommands: boolean }): Promise<SecretState[]> {
-  const specs = Object.entries(registered.server.secrets)
-  const asked = specs.map(([, { from }]) => from).filter(({ kind }) => how.runCommands || kind !== 'command')
-  if (specs.length === 0) return []
-  const baseDirectory = dirname(registered.registryPath)
-  const deadline = world.now() + registered.settings.cache.resolveTimeoutMs
-  const outcomes = await resolveRefs(await openSources(world, baseDirectory, asked), asked, deadline)
-  return specs.map(([name, spec]) => ({ name, spec, outcome: outcomes.get(spec.from.text) ?? 'not asked' }))
 }
 
 /** One failure may stand for many references: a file that doesn't open is told once. */

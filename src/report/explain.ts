@@ -1,5 +1,6 @@
 import { LaunchError, LaunchErrors } from '../errors.ts'
-import type { Prepared, SecretState } from '../launch/prepare.ts'
+import type { SecretState } from '../launch/ask.ts'
+import type { Prepared } from '../launch/prepare.ts'
 import type { Registered } from '../registry/entry.ts'
 import { errorText, oneLine, table } from './messages.ts'
 
@@ -58,10 +59,10 @@ function fact({ message, hint, exitCode }: LaunchError): Explanation['problems']
   return { message, ...(hint === undefined ? {} : { hint }), exitCode }
 }
 
-function secretFacts({ name, spec, outcome }: SecretState): Explanation['secrets'][number] {
+function secretFacts({ name, spec, outcome, remark }: SecretState): Explanation['secrets'][number] {
   const { as, required, from } = spec
   const base = { name, from: from.text, as, required }
-  if (outcome === 'not asked') return { ...base, state: 'not asked', why: 'explain runs no program of yours' }
+  if (outcome === 'not asked') return { ...base, state: 'not asked', ...(remark === undefined ? {} : { why: remark }) }
   if (outcome instanceof LaunchError) return { ...base, state: 'failed', why: outcome.message }
   return { ...base, state: 'resolved' }
 }

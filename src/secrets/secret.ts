@@ -16,9 +16,18 @@ export class Secret {
     return this.#value
   }
 
+  equals(other: Secret): boolean {
+    return this.#value === other.#value
+  }
+
   /** Looks into the value without letting it out. */
   includes(text: string): boolean {
     return this.#value.includes(text)
+  }
+
+  /** Tells this value from another without showing either: the beginning of its hash. */
+  fingerprint(hash: (text: string) => string): string {
+    return hash(this.#value).slice(0, 16)
   }
 
   get byteLength(): number {

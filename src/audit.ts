@@ -1,0 +1,90 @@
+import { stateDirectory } from './directories.ts'
+import type { World } from './world.ts'
+
+/** What is written down, beside the time. Names, never values: a test searches the log for them. */
+export type AuditEvent =
+  | {
+      readonly event: 'launch'
+      readonly server: string
+      /** With the pid, it is this process for ever (`processStart`). */
+      readonly start: number
+      readonly client: Client
+      readonly variables: readonly string[]
+      readonly cache: Readonly<Record<string, string>>
+      readonly unit?: string
+    }
+  | {
+      readonly event: 'failure'
+      readonly server?: string
+      readonly client: Client
+      readonly exitCode: number
+      readonly error: string
+    }
+  | { readonly event: 'refresh'; readonly ref: string; readonly outcome: string; readonly error?: string }
+  | { readonly event: 'purge'; readonly ref: string }
+  | {
+      readonly event: 'cooldown'
+      readonly source: string
+      readonly until: string
+      readonly failures: number
+      readonly error: string
+    }
+  | { readonly event: 'damage'; readonly file: string; readonly why: string }
+
+/** The program that started us. */
+export interface Client {
+  readonly pid: number
+  /** Undefined where it can't be told. */
+  readonly program?: string
+}
+
+const LARGEST_BYTES = 1024 * 1024
+/** `audit.jsonl.1` is the youngest of them. */
+const KEPT_OLD = 3
+
+export function auditLog(world: World): string {
+  return `${stateDirectory(world)}/audit.jsonl`
+}
+
+/**
+ * Adds a line to the audit log: one write at the file's end (O_APPEND), so that parallel writers don't mix. A log that
+ * can't be written stops nothing.
+ */
+export function audit(world: World, event: AuditEvent): void {
+  const line = `${JSON.stringify({ time: new Date(world.now()).toISOString(), pid: world.pid, ...event })}\n`
+  try {
+    const path = auditLog(world)
+    try {
+      world.files.append(path, line)
+    } catch {
+      world.files.makeDirectory(stateDirectory(world))
+      world.files.append(path, line)
+    }
+    rotate(world, path)
+  } catch {
+    // A full or read-only disk.
+  }
+}
+
+/**
+ * Of several that find the log full one renames it. Another, which looked before that, may rename the young one too:
+ * then an old one goes early, and no line is lost that was just written.
+ */
+function rotate(world: World, path: string): void {
+  if ((world.files.stat(path)?.size ?? 0) < LARGEST_BYTES) return
+  for (let number = KEPT_OLD - 1; number >= 1; number -= 1) {
+    if (world.files.stat(`${path}.${number}`) !== undefined)
+      world.files.rename(`${path}.${number}`, `${path}.${number + 1}`)
+  }
+  world.files.rename(path, `${path}.1`)
+}
+
+/** Who started this process. */
+export function client(world: World): Client {
+  const pid = world.parentPid()
+  try {
+    return { pid, program: world.files.read(`/proc/${pid}/comm`).toString().trim() }
+  } catch {
+    return { pid }
+  }
+}

@@ -1,0 +1,124 @@
+import { audit } from '../../audit.ts'
+import { EXIT, LaunchError } from '../../errors.ts'
+import type { SecretSpec } from '../../registry/entry.ts'
+import { oneLine } from '../../report/messages.ts'
+import { type Fetched, type FetchOptions, fetchDue } from '../../secrets/cache/fetch.ts'
+import { adoptLock, type Lock, tryLock } from '../../secrets/cache/lock.ts'
+import { openStore, type Store } from '../../secrets/cache/store.ts'
+import { allWanted, innerSource, isRemote, tokenPrint } from '../../secrets/open.ts'
+import type { World } from '../../world.ts'
+import { type Selection, select } from './selection.ts'
+
+export interface RefreshOptions {
+  readonly registry?: string
+  readonly json?: boolean
+  /** For a launch: only what is missing or nearly expired, and nothing that was refused a short while ago. */
+  readonly due?: boolean
+  /** For a timer: everything but what was refused a short while ago. */
+  readonly scheduled?: boolean
+  /** The nonce of a lock that was taken for us. */
+  readonly lock?: string
+}
+
+/** A fetch ends by itself even if a source never answers. */
+const FETCH_LIMIT_MS = 60_000
+const LOCK_POLL_MS = 50
+
+/**
+ * `mcp-launch secrets refresh [server…]`: asks the sources anew. With `--due`, what a launch starts behind itself: all
+ * 1Password references of the registry are then one request, whichever server asked first.
+ *
+ * @returns 0, or the exit status of the worst refusal.
+ */
+export async function refresh(world: World, names: readonly string[], options: RefreshOptions): Promise<number> {
+  const selection = select(world, names, options.registry)
+  const store = await openStore(world, (file, why) => audit(world, { event: 'damage', file, why }))
+  if (store instanceof LaunchError) throw store
+  const lock = await takeLock(world, store, options)
+  if (lock === undefined) return 0
+  const rows: Fetched[] = []
+  try {
+    await fetchDue(world, store, innerSource(world, selection.context), items(world, selection, options), {
+      which: options.due ? 'due' : 'all',
+      evenIfBlocked: !options.due && !options.scheduled,
+      deadline: world.now() + FETCH_LIMIT_MS,
+      tokenPrint: () => tokenPrint(world, selection.context),
+      onFetched: (fetched) => {
+        rows.push(fetched)
+        recordFetched(world, fetched)
+        if (!options.json && !options.due) world.terminal.writeOut(`${rowText(fetched)}\n`)
+      },
+      onPurged: ({ ref }) => audit(world, { event: 'purge', ref: ref.text }),
+      onBlocked: recordBlock(world),
+    })
+  } finally {
+    lock.release()
+  }
+  if (options.json) world.terminal.writeOut(`${JSON.stringify({ secrets: rows.map(rowFacts) }, null, 2)}\n`)
+  return exitCode(rows)
+}
+
+/** A launch's fetcher leaves it to whoever fetches already; a person waits for that to end. */
+async function takeLock(world: World, store: Store, options: RefreshOptions): Promise<Lock | undefined> {
+  const { lock: path } = store.places
+  if (options.lock !== undefined) return adoptLock(world, path, options.lock)
+  const limit = world.now() + FETCH_LIMIT_MS
+  for (;;) {
+    const lock = tryLock(world, path)
+    if (lock !== undefined || options.due) return lock
+    if (world.now() > limit) {
+      throw new LaunchError('unavailable', {
+        what: 'another refresh is still under way',
+        hint: 'try again in a moment',
+      })
+    }
+    await world.sleep(LOCK_POLL_MS)
+  }
+}
+
+function items(world: World, { registry, context, servers }: Selection, { due }: RefreshOptions) {
+  const specsOf = (some: Selection['servers']): SecretSpec[] => some.flatMap(({ secrets }) => Object.values(secrets))
+  const named = specsOf(servers).filter(({ from }) => !due || isRemote(from))
+  const enabled = [...registry.servers.values()].filter((server) => server.enabled)
+  const together = due ? specsOf(enabled).filter(({ from }) => from.kind === 'op') : []
+  return allWanted(world, context, [...named, ...together]).filter(({ policy }) => policy.kind !== 'never')
+}
+
+function recordFetched(world: World, { item, outcome }: Fetched): void {
+  if (outcome === 'fresh' || outcome === 'blocked') return
+  const isError = outcome instanceof LaunchError
+  audit(world, {
+    event: 'refresh',
+    ref: item.ref.text,
+    outcome: isError ? 'failed' : 'fetched',
+    ...(isError ? { error: outcome.message } : {}),
+  })
+}
+
+function recordBlock(world: World): FetchOptions['onBlocked'] {
+  return (source, { until, failures, message }) => {
+    audit(world, { event: 'cooldown', source, until: new Date(until).toISOString(), failures, error: message })
+  }
+}
+
+function rowFacts({ item, outcome }: Fetched) {
+  const ref = item.ref.text
+  if (outcome === 'fresh' || outcome === 'blocked') return { ref, outcome }
+  if (outcome instanceof LaunchError) return { ref, outcome: 'failed', error: outcome.message, hint: outcome.hint }
+  return { ref, outcome: 'fetched' }
+}
+
+function rowText(fetched: Fetched): string {
+  const { ref, outcome, error, hint } = rowFacts(fetched) as ReturnType<typeof rowFacts> & {
+    error?: string
+    hint?: string
+  }
+  if (error === undefined) return `${outcome}  ${oneLine(ref)}`
+  return `${outcome}  ${oneLine(error)}${hint === undefined ? '' : `\n        hint: ${oneLine(hint)}`}`
+}
+
+function exitCode(rows: readonly Fetched[]): number {
+  const errors = rows.map(({ outcome }) => outcome).filter((outcome) => outcome instanceof LaunchError)
+  const lasting = errors.find(({ code }) => code !== 'unavailable')
+  return lasting?.exitCode ?? (errors.length > 0 ? EXIT.unavailable : 0)
+}

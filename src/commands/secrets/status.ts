@@ -1,0 +1,122 @@
+import { auditLog } from '../../audit.ts'
+import { LaunchError } from '../../errors.ts'
+import { processStart } from '../../process-start.ts'
+import { type StatusRow, statusText } from '../../report/status.ts'
+import { isBlocked } from '../../secrets/cache/cooldown.ts'
+import { judge } from '../../secrets/cache/freshness.ts'
+import type { Block, Meta } from '../../secrets/cache/meta.ts'
+import type { Wanted } from '../../secrets/cache/policy.ts'
+import { openStore } from '../../secrets/cache/store.ts'
+import type { CachedValue } from '../../secrets/cache/values.ts'
+import { allWanted } from '../../secrets/open.ts'
+import type { World } from '../../world.ts'
+import { select } from './selection.ts'
+
+/**
+ * `mcp-launch secrets status [server…]`: for each secret of each server what the cache has, how old it is, what its
+ * source last said, and which running servers were started with a value that has changed since.
+ *
+ * @returns 0 if all is well, else 1.
+ */
+export async function status(
+  world: World,
+  names: readonly string[],
+  options: { readonly registry?: string; readonly json?: boolean },
+): Promise<number> {
+  const { context, servers } = select(world, names, options.registry)
+  const store = await openStore(world, () => {})
+  if (store instanceof LaunchError) throw store
+  const [values, meta] = [await store.readValues(), store.readMeta()]
+  const running = runningServers(world)
+  const rows = servers.flatMap((server) =>
+    Object.entries(server.secrets).map(([name, spec]): StatusRow => {
+      const [item] = allWanted(world, context, [spec]) as [Wanted]
+      const entry = values.get(item.key)
+      return {
+        server: server.name,
+        name,
+        from: spec.from.text,
+        ...facts(world, item, entry, meta, context.settings.cache.maxStaleMs, fileHash(world, item)),
+        superseded: running
+          .filter((one) => one.server === server.name && one.since < (entry?.changedAt ?? 0))
+          .map(({ pid }) => pid),
+      }
+    }),
+  )
+  world.terminal.writeOut(
+    options.json ? `${JSON.stringify({ secrets: rows }, null, 2)}\n` : statusText(rows, world.now()),
+  )
+  return rows.every(
+    ({ state, error, superseded }) => state !== 'missing' && error === undefined && superseded.length === 0,
+  )
+    ? 0
+    : 1
+}
+
+function facts(
+  world: World,
+  { key, ref, policy }: Wanted,
+  entry: CachedValue | undefined,
+  meta: Meta,
+  maxStaleMs: number,
+  contentHash: string | undefined,
+): Pick<StatusRow, 'state' | 'fetchedAt' | 'expiresAt' | 'error' | 'blockedUntil'> {
+  if (policy.kind === 'never') return { state: 'not cached' }
+  const now = world.now()
+  const verdict = judge(entry, policy, { now, maxStaleMs, contentHash })
+  const block: Block | undefined = meta.refs[key]?.error ?? meta.sources[ref.kind]
+  const state = verdict === 'useless' ? (policy.kind === 'content' ? 'not cached yet' : 'missing') : verdict
+  return {
+    state,
+    ...(entry === undefined || verdict === 'useless' ? {} : { fetchedAt: entry.fetchedAt }),
+    ...(entry === undefined || !Number.isFinite(policy.ttlMs) ? {} : { expiresAt: entry.fetchedAt + policy.ttlMs }),
+    ...(block === undefined ? {} : { error: block.message }),
+    ...(isBlocked(block, now) ? { blockedUntil: block.until } : {}),
+  }
+}
+
+function fileHash(world: World, { policy }: Wanted): string | undefined {
+  try {
+    return policy.kind === 'content' ? world.sha256(world.files.read(policy.file)) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+interface Running {
+  readonly server: string
+  readonly pid: number
+  /** Milliseconds since the epoch. */
+  readonly since: number
+}
+
+/** The servers that run now, from the audit log: a pid with its start time is the process that the line tells of. */
+function runningServers(world: World): Running[] {
+  return [`${auditLog(world)}.1`, auditLog(world)]
+    .flatMap((path) => lines(world, path))
+    .flatMap((line) => launchOf(line) ?? [])
+    .filter(({ pid, start }) => start !== 0 && processStart(world, pid) === start)
+}
+
+function lines(world: World, path: string): string[] {
+  try {
+    return world.files.read(path).toString().split('\n')
+  } catch {
+    return []
+  }
+}
+
+function launchOf(line: string): (Running & { readonly start: number }) | undefined {
+  if (!line.includes('"event":"launch"')) return undefined
+  try {
+    const { server, pid, start, time } = JSON.parse(line) as {
+      server: string
+      pid: number
+      start: number
+      time: string
+    }
+    return { server, pid, start, since: Date.parse(time) }
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,88 @@
+import { audit } from '../audit.ts'
+import type { Registered, SecretSpec } from '../registry/entry.ts'
+import type { CacheState } from '../secrets/cache/cached-source.ts'
+import { cachedAge } from '../secrets/cache/peek.ts'
+import { allWanted, innerSource, isRemote, secretSource } from '../secrets/open.ts'
+import type { Outcome } from '../secrets/source.ts'
+import type { World } from '../world.ts'
+
+/** What became of one of the server's secrets. */
+export interface SecretState {
+  readonly name: string
+  readonly spec: SecretSpec
+  readonly outcome: Outcome | 'not asked'
+  readonly cache?: CacheState
+  /** For one that wasn't asked: why not, and what the cache has. */
+  readonly remark?: string
+}
+
+export interface Asked {
+  readonly states: readonly SecretState[]
+  /** For stderr. */
+  readonly notes: readonly string[]
+}
+
+export type Ask = (world: World, registered: Registered) => Promise<Asked>
+
+/** As a launch asks: through the cache, and for what isn't there the sources. */
+export const askForLaunch: Ask = async (world, registered) => {
+  const specs = Object.entries(registered.server.secrets)
+  if (specs.length === 0) return { states: [], notes: [] }
+  const notes: string[] = []
+  const seen = new Map<string, CacheState>()
+  const all = specs.map(([, spec]) => spec)
+  const source = secretSource(world, registered, all, {
+    startFetch: (nonce) => startFetch(world, registered, nonce),
+    note: (text) => notes.push(text),
+    seen: (ref, state) => seen.set(ref.text, state),
+    onDamage: (file, why) => audit(world, { event: 'damage', file, why }),
+  })
+  const outcomes = await source.resolve(
+    all.map(({ from }) => from),
+    deadline(world, registered),
+  )
+  const states = specs.map(([name, spec]): SecretState => {
+    const cache = seen.get(spec.from.text)
+    return {
+      name,
+      spec,
+      outcome: outcomes.get(spec.from.text) ?? 'not asked',
+      ...(cache === undefined ? {} : { cache }),
+    }
+  })
+  return { states, notes }
+}
+
+/** As `explain` asks: local files and variables only. It runs no program of the user's and asks nobody over a network. */
+export const askForExplanation: Ask = async (world, registered) => {
+  const specs = Object.entries(registered.server.secrets)
+  const all = specs.map(([, spec]) => spec)
+  const local = all.map(({ from }) => from).filter((ref) => !isRemote(ref))
+  const [outcomes, ages] = await Promise.all([
+    local.length === 0
+      ? new Map<string, Outcome>()
+      : innerSource(world, registered).resolve(local, deadline(world, registered)),
+    cachedAge(world, allWanted(world, registered, all), registered.settings.cache),
+  ])
+  const states = specs.map(([name, spec]): SecretState => {
+    const { text } = spec.from
+    return {
+      name,
+      spec,
+      outcome: outcomes.get(text) ?? 'not asked',
+      remark: ages.get(text) ?? 'not in the cache: a launch asks for it',
+    }
+  })
+  return { states, notes: [] }
+}
+
+function deadline(world: World, { settings }: Registered): number {
+  return world.now() + settings.cache.resolveTimeoutMs
+}
+
+/** `secrets refresh` in a process of its own, which takes over the lock that we hold. */
+function startFetch(world: World, { registryPath, server }: Registered, nonce: string): Promise<void> {
+  const [program, ...words] = world.processes.self
+  const args = ['secrets', 'refresh', '--due', '--lock', nonce, '--registry', registryPath, server.name]
+  return world.processes.startDetached([program, ...words, ...args], world.env)
+}

@@ -1,0 +1,236 @@
+import { LaunchError } from '../../errors.ts'
+import type { Settings } from '../../registry/entry.ts'
+import { span } from '../../span.ts'
+import type { World } from '../../world.ts'
+import type { Ref } from '../ref.ts'
+import { Secret } from '../secret.ts'
+import type { Deadline, Outcome, Source } from '../source.ts'
+import { fetchApart, refusals, type StartFetch } from './fetch-apart.ts'
+import { judge, type Verdict } from './freshness.ts'
+import { tryLock } from './lock.ts'
+import type { Wanted } from './policy.ts'
+import { type OnDamage, openStore, type Store } from './store.ts'
+import type { CachedValue, Values } from './values.ts'
+
+/** What the cache did for a reference: `explain`, the audit log and the tests want to know. */
+export type CacheState = 'hit' | 'renewing' | 'fetched' | 'stale' | 'failed' | 'not cached'
+
+export interface CacheOptions {
+  readonly settings: Settings['cache']
+  readonly wanted: readonly Wanted[]
+  /** Starts the process that fetches what is due, and hands it the lock. */
+  readonly startFetch: StartFetch
+  /** The fingerprint of the token in use, to tell whether a refusal was meant for it. */
+  readonly tokenPrint: () => Promise<string | undefined>
+  /** A remark for stderr. */
+  readonly note: (text: string) => void
+  readonly seen: (ref: Ref, state: CacheState) => void
+  readonly onDamage: OnDamage
+}
+
+/**
+ * The hybrid cache: a source like any other, in front of all others. What is fresh comes from it without a question to
+ * anybody; what isn't is fetched: files at once and here, remote things by a process apart, once for everybody who waits.
+ */
+export function cachedSource(world: World, inner: Source, options: CacheOptions): Source {
+  return {
+    async resolve(refs, deadline) {
+      const texts = new Set(refs.map(({ text }) => text))
+      const wanted = options.wanted.filter(({ ref }) => texts.has(ref.text))
+      const cacheable = wanted.filter(({ policy }) => policy.kind !== 'never')
+      const others = wanted.filter(({ policy }) => policy.kind === 'never')
+      for (const { ref } of others) options.seen(ref, 'not cached')
+      const answers = await Promise.all([
+        askInner(inner, others, deadline),
+        cacheable.length === 0 ? new Map() : fromCache(world, inner, options, cacheable, deadline),
+      ])
+      return new Map(answers.flatMap((answer) => [...answer]))
+    },
+  }
+}
+
+type Answer = ReadonlyMap<string, Outcome>
+
+function askInner(inner: Source, wanted: readonly Wanted[], deadline: Deadline): Promise<Answer> {
+  if (wanted.length === 0) return Promise.resolve(new Map())
+  return inner.resolve(
+    wanted.map(({ ref }) => ref),
+    deadline,
+  )
+}
+
+interface Judged {
+  readonly item: Wanted
+  readonly entry: CachedValue | undefined
+  readonly verdict: Verdict
+  readonly contentHash: string | undefined
+}
+
+async function fromCache(
+  world: World,
+  inner: Source,
+  options: CacheOptions,
+  wanted: readonly Wanted[],
+  deadline: Deadline,
+): Promise<Answer> {
+  const store = await openStore(world, options.onDamage)
+  if (store instanceof LaunchError) {
+    options.note(`${store.message}${store.hint === undefined ? '' : ` (${store.hint})`}`)
+    for (const { ref } of wanted) options.seen(ref, 'not cached')
+    return askInner(inner, wanted, deadline)
+  }
+  const judged = judgeAll(world, options, wanted, await store.readValues())
+  const usable = judged.filter(({ verdict }) => verdict === 'fresh' || verdict === 'renew')
+  const missing = judged.filter((one) => !usable.includes(one))
+  const due = usable.filter(({ verdict }) => verdict === 'renew').map(({ item }) => item)
+  if (due.length > 0) await renewBehind(world, store, due, options)
+  const answer = new Map<string, Outcome>()
+  for (const { item, entry, verdict } of usable) {
+    options.seen(item.ref, verdict === 'renew' ? 'renewing' : 'hit')
+    if (entry !== undefined) answer.set(item.ref.text, entry.value)
+  }
+  const [files, remote] = await Promise.all([
+    fromFiles(world, inner, store, missing.filter(isOfFile), options, deadline),
+    fromAfar(
+      world,
+      inner,
+      store,
+      missing.filter((one) => !isOfFile(one)),
+      options,
+      deadline,
+    ),
+  ])
+  return new Map([...answer, ...files, ...remote])
+}
+
+const isOfFile = ({ item }: Judged): boolean => item.policy.kind === 'content'
+
+function judgeAll(world: World, { settings }: CacheOptions, wanted: readonly Wanted[], values: Values): Judged[] {
+  const hashes = new Map<string, string | undefined>()
+  const hashOf = (file: string): string | undefined => {
+    if (!hashes.has(file)) hashes.set(file, contentHash(world, file))
+    return hashes.get(file)
+  }
+  return wanted.map((item) => {
+    const entry = values.get(item.key)
+    const hash = item.policy.kind === 'content' ? hashOf(item.policy.file) : undefined
+    const at = { now: world.now(), maxStaleMs: settings.maxStaleMs, contentHash: hash }
+    return { item, entry, contentHash: hash, verdict: judge(entry, item.policy, at) }
+  })
+}
+
+function contentHash(world: World, file: string): string | undefined {
+  try {
+    return world.sha256(world.files.read(file))
+  } catch {
+    return undefined
+  }
+}
+
+/** Nobody waits for it, so nobody hears of it either if it can't be started; the next launch tries again. */
+async function renewBehind(world: World, store: Store, due: readonly Wanted[], options: CacheOptions): Promise<void> {
+  try {
+    const refused = await refusals(world, store.readMeta(), due, options.tokenPrint)
+    if (refused.size === due.length) return
+    const lock = tryLock(world, store.places.lock)
+    if (lock !== undefined) await options.startFetch(lock.nonce)
+  } catch {
+    // The value is good for now.
+  }
+}
+
+/** SOPS and age files: decrypted here, which needs nobody, and remembered for as long as their bytes are the same. */
+async function fromFiles(
+  world: World,
+  inner: Source,
+  store: Store,
+  missing: readonly Judged[],
+  options: CacheOptions,
+  deadline: Deadline,
+): Promise<Answer> {
+  if (missing.length === 0) return new Map()
+  const answer = await askInner(
+    inner,
+    missing.map(({ item }) => item),
+    deadline,
+  )
+  const found = new Map<string, CachedValue>()
+  for (const { item, contentHash: hash } of missing) {
+    const outcome = answer.get(item.ref.text)
+    options.seen(item.ref, outcome instanceof Secret ? 'fetched' : 'failed')
+    if (!(outcome instanceof Secret) || hash === undefined) continue
+    const now = world.now()
+    found.set(item.key, { value: outcome, fetchedAt: now, changedAt: now, contentHash: hash })
+  }
+  await remember(world, store, found)
+  return answer
+}
+
+/** Whoever fetches at this moment isn't waited for: the next launch remembers. */
+async function remember(world: World, store: Store, found: Values): Promise<void> {
+  if (found.size === 0) return
+  try {
+    const lock = tryLock(world, store.places.lock)
+    if (lock === undefined) return
+    try {
+      await store.write(new Map([...(await store.readValues()), ...found]), store.readMeta())
+    } finally {
+      lock.release()
+    }
+  } catch {
+    // A full disk: the next launch decrypts again.
+  }
+}
+
+async function fromAfar(
+  world: World,
+  inner: Source,
+  store: Store,
+  missing: readonly Judged[],
+  options: CacheOptions,
+  deadline: Deadline,
+): Promise<Answer> {
+  if (missing.length === 0) return new Map()
+  const items = missing.map(({ item }) => item)
+  const isUsable = (item: Wanted, entry: CachedValue | undefined): boolean => {
+    const verdict = judge(entry, item.policy, { now: world.now(), maxStaleMs: 0, contentHash: undefined })
+    return verdict === 'fresh' || verdict === 'renew'
+  }
+  const fetched = await fetchApart(world, store, items, { ...options, isUsable }, deadline)
+  if (fetched === 'cannot') return askInner(inner, items, deadline)
+  const answer = new Map<string, Outcome>()
+  for (const one of missing) answer.set(one.item.ref.text, orStale(world, one, fetched.get(one.item.key), options))
+  return answer
+}
+
+/** An old value in place of an answer that the source could not give for now. */
+function orStale(
+  world: World,
+  { item, entry, verdict }: Judged,
+  outcome: Outcome | undefined,
+  options: CacheOptions,
+): Outcome {
+  if (outcome instanceof Secret) {
+    options.seen(item.ref, 'fetched')
+    return outcome
+  }
+  const error = outcome ?? timedOut(item)
+  if (error.code !== 'unavailable' || verdict !== 'stale' || entry === undefined || options.settings.stale === 'fail') {
+    options.seen(item.ref, 'failed')
+    return error
+  }
+  options.seen(item.ref, 'stale')
+  if (options.settings.stale === 'warn') {
+    options.note(`using the value of ${item.ref.text} of ${span(world.now() - entry.fetchedAt)} ago: ${error.message}`)
+  }
+  return entry.value
+}
+
+function timedOut({ ref }: Wanted): LaunchError {
+  return new LaunchError('unavailable', {
+    what: "can't resolve",
+    subject: ref.text,
+    why: 'no answer in time; it is still being asked for',
+    hint: 'start the server again in a moment, or raise "resolveTimeout" under "cache"',
+  })
+}

@@ -1,0 +1,64 @@
+import type { World } from '../../world.ts'
+import type { Ref } from '../ref.ts'
+import type { Refusal } from '../source.ts'
+import type { Places } from './places.ts'
+
+/**
+ * What is known of references and sources beside their values: `secrets.meta`, JSON. It holds no value, and it decides
+ * about none: the values carry their own times, encrypted. Lost or damaged, it costs a request or two.
+ */
+export interface Meta {
+  readonly format: 1
+  /** SHA-256 of `secrets.enc` as it was written with this. */
+  readonly checksum?: string
+  readonly writtenAt: number
+  readonly refs: Readonly<Record<string, RefState>>
+  /** By kind of reference: a source that is not to be asked for now. */
+  readonly sources: Readonly<Record<string, Block>>
+}
+
+export interface RefState {
+  readonly text: string
+  readonly kind: Ref['kind']
+  /** When it was last asked for, with whatever outcome. */
+  readonly attemptedAt: number
+  readonly fetchedAt?: number
+  readonly error?: Block
+}
+
+/** Why a reference or a source has no value, and until when it isn't asked again. Times in milliseconds since the epoch. */
+export interface Block {
+  readonly refusal: Refusal | 'failure'
+  readonly message: string
+  readonly hint?: string
+  readonly since: number
+  readonly until: number
+  /** In a row. */
+  readonly failures: number
+  /** Of the token that was refused: another one may be tried at once. */
+  readonly tokenPrint?: string
+}
+
+const NOTHING: Meta = { format: 1, writtenAt: 0, refs: {}, sources: {} }
+
+export function readMeta(world: World, places: Places): Meta {
+  try {
+    const meta: unknown = JSON.parse(world.files.read(places.meta).toString())
+    return isMeta(meta) ? meta : NOTHING
+  } catch {
+    return NOTHING
+  }
+}
+
+function isMeta(meta: unknown): meta is Meta {
+  if (typeof meta !== 'object' || meta === null) return false
+  const { format, refs, sources } = meta as Record<string, unknown>
+  const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
+  return format === 1 && isObject(refs) && isObject(sources)
+}
+
+/** To be called under the lock. */
+export function writeMeta(world: World, places: Places, meta: Meta): void {
+  world.files.makeDirectory(places.directory)
+  world.files.writeWhole(places.meta, JSON.stringify({ ...meta, writtenAt: world.now() }))
+}

@@ -1,0 +1,71 @@
+import type { World } from '../../world.ts'
+import { Secret } from '../secret.ts'
+import { DamagedAgeFile, decryptAgeFile } from './age-file.ts'
+import type { Dated } from './freshness.ts'
+import type { Places } from './places.ts'
+import { privateKey } from './x25519.ts'
+
+/** A value of the cache. Its times are encrypted with it, so that nobody can make it younger. */
+export interface CachedValue extends Dated {
+  readonly value: Secret
+  /** When it was first fetched with this value: a server that started before that holds another one. */
+  readonly changedAt: number
+}
+
+export type Values = ReadonlyMap<string, CachedValue>
+
+/** What was found in place of readable values. */
+export type Reading =
+  | { readonly kind: 'values'; readonly values: Values; readonly checksum: string }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'damaged'; readonly why: string }
+
+const FORMAT = 1
+const LARGEST_BYTES = 64 * 1024 * 1024
+
+interface Content {
+  readonly format: number
+  readonly entries: Record<string, Omit<CachedValue, 'value'> & { readonly value: string }>
+}
+
+/** Reads `secrets.enc`. Whatever is odd about it is damage: the values can be fetched again. */
+export async function readValues(world: World, places: Places, identity: Uint8Array): Promise<Reading> {
+  const stat = world.files.lstat(places.values)
+  if (stat === undefined) return { kind: 'none' }
+  if (stat.kind !== 'file') return { kind: 'damaged', why: 'it is no regular file' }
+  if (stat.uid !== world.uid || (stat.mode & 0o077) !== 0)
+    return { kind: 'damaged', why: "it is not this user's alone" }
+  if (stat.size > LARGEST_BYTES) return { kind: 'damaged', why: 'it is too large' }
+  const file = world.files.read(places.values)
+  try {
+    const content = JSON.parse((await decryptAgeFile(world, identity, file)).toString()) as Content
+    if (content.format !== FORMAT) return { kind: 'damaged', why: `it has format ${Number(content.format)}` }
+    return { kind: 'values', values: valuesOf(content), checksum: world.sha256(file) }
+  } catch (error) {
+    return { kind: 'damaged', why: error instanceof DamagedAgeFile ? error.message : 'its content is malformed' }
+  }
+}
+
+function valuesOf({ entries }: Content): Values {
+  return new Map(
+    Object.entries(entries).map(([key, { value, ...dates }]) => [key, { ...dates, value: new Secret(value) }]),
+  )
+}
+
+/** Writes `secrets.enc` whole; returns its checksum. To be called under the lock. */
+export async function writeValues(world: World, places: Places, identity: Uint8Array, values: Values): Promise<string> {
+  const { Encrypter, identityToRecipient } = await import('age-encryption')
+  const entries: Content['entries'] = Object.create(null)
+  for (const [key, { value, ...dates }] of values) entries[key] = { ...dates, value: value.reveal() }
+  const encrypter = new Encrypter()
+  encrypter.addRecipient(await identityToRecipient(await privateKey(identity)))
+  const file = await encrypter.encrypt(JSON.stringify({ format: FORMAT, entries } satisfies Content))
+  world.files.makeDirectory(places.directory)
+  world.files.writeWhole(places.values, file)
+  return world.sha256(file)
+}
+
+/** Moves what can't be read out of the way, where it can be looked at; the one set aside before is replaced. */
+export function setAside(world: World, places: Places): void {
+  world.files.rename(places.values, `${places.values}.damaged`)
+}

@@ -1,0 +1,11 @@
+/** A span of time in its largest unit: `3 h`. */
+export function span(milliseconds: number): string {
+  const units: readonly [string, number][] = [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['min', 60_000],
+    ['s', 1_000],
+  ]
+  const [unit, size] = units.find(([, length]) => milliseconds >= length) ?? ['s', 1_000]
+  return `${Math.max(0, Math.floor(milliseconds / size))} ${unit}`
+}
