@@ -32,21 +32,25 @@ function writeAll(descriptor: number, text: string): void {
   }
 }
 
-function readInput(deadlineMs: number): Promise<Buffer | undefined | 'timeout'> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => resolve('timeout'), Math.max(0, deadlineMs - Date.now()))
-    const buffer = Buffer.alloc(65_536)
-    const read = (): void => {
-      fs.read(0, buffer, 0, buffer.length, null, (error, length) => {
-        if (error?.code === 'EAGAIN' && Date.now() < deadlineMs) {
-          setTimeout(read, 5)
-          return
-        }
-        clearTimeout(timer)
-        if (error) reject(error)
-        else resolve(length === 0 ? undefined : buffer.subarray(0, length))
-      })
-    }
-    read()
+let input: AsyncIterator<Buffer> | undefined
+
+/**
+ * Not `fs.read`: while one waits, Node doesn't exit, and a client that says nothing would be waited for without end.
+ * An input that breaks has come to its end.
+ */
+async function readInput(deadlineMs: number): Promise<Buffer | undefined | 'timeout'> {
+  input ??= process.stdin[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+  const next = input.next().then(
+    ({ done, value }) => (done ? undefined : value),
+    () => undefined,
+  )
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<'timeout'>((resolve) => {
+    timer = setTimeout(resolve, Math.max(0, deadlineMs - Date.now()), 'timeout')
   })
+  try {
+    return await Promise.race([next, timeout])
+  } finally {
+    clearTimeout(timer)
+  }
 }

@@ -9,7 +9,7 @@ import { testWorld } from '../world.ts'
 let root = ''
 
 beforeAll(() => {
-  root = mkdtempSync(join(tmpdir(), 'mcp-launch-executable-'))
+  root = mkdtempSync(join(tmpdir(), `mcp-launch-test-${process.pid}-executable-`))
   const make = (name: string, content: string | Buffer, mode = 0o755) => {
     mkdirSync(join(root, name, '..'), { recursive: true })
     writeFileSync(join(root, name), content)

@@ -1,0 +1,4 @@
+import { resolve } from 'node:path'
+
+/** The project's directory. */
+export const ROOT = resolve(import.meta.dirname, '..', '..', '..')
