@@ -2,7 +2,8 @@
 // MCP_LAUNCH_BUILD_TOOLS: JSON, absolute paths of env, setpriv and systemd-run to build in (packagers).
 // MCP_LAUNCH_BUILD_BUN: the bun to compile with; an empty value leaves the executable out.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
@@ -10,6 +11,31 @@ const root = fileURLToPath(new URL('.', import.meta.url))
 const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
 const bundle = `${root}dist/mcp-launch.cjs`
 const executable = `${root}dist/mcp-launch`
+
+/**
+ * The 14 MB of WebAssembly in 1Password's SDK, which it reads from its own directory when it is loaded: for Node they
+ * lie beside the bundle, as dist/core_bg.wasm; in the executable, where `BUILD_EXECUTABLE` is defined, Bun embeds them.
+ */
+const onepasswordCore = {
+  name: 'onepassword-core',
+  setup({ onLoad }) {
+    onLoad({ filter: /@1password[/\\]sdk-core[/\\]nodejs[/\\]core\.js$/ }, ({ path }) => {
+      copyFileSync(join(dirname(path), 'core_bg.wasm'), `${root}dist/core_bg.wasm`)
+      const beside = `require('path').join(__dirname, 'core_bg.wasm')`
+      const contents = [
+        [beside, `typeof BUILD_EXECUTABLE === 'undefined' ? ${beside} : require('./core_bg.wasm')`],
+        // A bundled module's own `module` has no `require`; the core asks for it to get at random numbers.
+        ['const ret = module.require;', 'const ret = require;'],
+      ].reduce(replaceOnce, readFileSync(path, 'utf8'))
+      return { contents, loader: 'js' }
+    })
+  },
+}
+
+function replaceOnce(text, [old, replacement]) {
+  if (text.split(old).length !== 2) throw new Error(`@1password/sdk-core has changed: not once in it: ${old}`)
+  return text.replace(old, () => replacement)
+}
 
 mkdirSync(`${root}dist`, { recursive: true })
 await build({
@@ -24,6 +50,8 @@ await build({
   minifyWhitespace: true,
   keepNames: false,
   legalComments: 'linked',
+  plugins: [onepasswordCore],
+  external: ['./core_bg.wasm'],
   define: {
     BUILD_VERSION: JSON.stringify(version),
     BUILD_TOOLS: process.env.MCP_LAUNCH_BUILD_TOOLS ?? '{}',
@@ -45,6 +73,8 @@ if (bun !== '') {
       // Else the executable reads .env and bunfig.toml (with its preload) from whatever directory it is started in.
       '--no-compile-autoload-dotenv',
       '--no-compile-autoload-bunfig',
+      '--define',
+      'BUILD_EXECUTABLE=true',
       bundle,
       '--outfile',
       temporary,

@@ -1,10 +1,12 @@
 import { audit } from '../audit.ts'
-import type { Registered, SecretSpec } from '../registry/entry.ts'
+import { LaunchError } from '../errors.ts'
+import type { Registered, SecretSpec, ServerEntry } from '../registry/entry.ts'
 import type { CacheState } from '../secrets/cache/cached-source.ts'
 import { cachedAge } from '../secrets/cache/peek.ts'
-import { allWanted, innerSource, isRemote, secretSource } from '../secrets/open.ts'
+import { allWanted, innerSource, isRemote, secretSource, specsOf } from '../secrets/open.ts'
 import type { Outcome } from '../secrets/source.ts'
 import type { World } from '../world.ts'
+import { environmentVariables } from './environment-secrets.ts'
 
 /** What became of one of the server's secrets. */
 export interface SecretState {
@@ -26,7 +28,7 @@ export type Ask = (world: World, registered: Registered) => Promise<Asked>
 
 /** As a launch asks: through the cache, and for what isn't there the sources. */
 export const askForLaunch: Ask = async (world, registered) => {
-  const specs = Object.entries(registered.server.secrets)
+  const specs = specsOf(registered.server)
   if (specs.length === 0) return { states: [], notes: [] }
   const notes: string[] = []
   const seen = new Map<string, CacheState>()
@@ -41,21 +43,25 @@ export const askForLaunch: Ask = async (world, registered) => {
     all.map(({ from }) => from),
     deadline(world, registered),
   )
-  const states = specs.map(([name, spec]): SecretState => {
+  const states = specs.flatMap(([name, spec]): SecretState[] => {
     const cache = seen.get(spec.from.text)
-    return {
-      name,
-      spec,
-      outcome: outcomes.get(spec.from.text) ?? 'not asked',
-      ...(cache === undefined ? {} : { cache }),
-    }
+    const outcome = outcomes.get(spec.from.text) ?? 'not asked'
+    return opened(registered.server, { name, spec, outcome, ...(cache === undefined ? {} : { cache }) })
   })
   return { states, notes }
 }
 
+/** A whole environment becomes its variables. */
+function opened(server: ServerEntry, state: SecretState): SecretState[] {
+  if (state.spec.from.kind !== 'op-env' || state.outcome === 'not asked') return [state]
+  const variables = environmentVariables(server, state.outcome)
+  if (variables instanceof LaunchError) return [{ ...state, outcome: variables }]
+  return [...variables].map(([name, outcome]) => ({ ...state, name, outcome }))
+}
+
 /** As `explain` asks: local files and variables only. It runs no program of the user's and asks nobody over a network. */
 export const askForExplanation: Ask = async (world, registered) => {
-  const specs = Object.entries(registered.server.secrets)
+  const specs = specsOf(registered.server)
   const all = specs.map(([, spec]) => spec)
   const local = all.map(({ from }) => from).filter((ref) => !isRemote(ref))
   const [outcomes, ages] = await Promise.all([

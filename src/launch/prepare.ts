@@ -90,6 +90,8 @@ function failures(secrets: readonly SecretState[]): LaunchError[] {
 
 /** An optional secret without a value leaves the client's variable of that name as it is. */
 function plannedSecret({ name, spec, outcome }: SecretState): PlannedSecret[] {
+  const isUnopened = spec.from.kind === 'op-env' && !(outcome instanceof Secret)
+  if (isUnopened) return []
   if (outcome instanceof LaunchError && !spec.required) return []
   return [{ name, as: spec.as, why: spec.from.text, value: outcome instanceof Secret ? outcome : undefined }]
 }

@@ -23,7 +23,7 @@ function serverEntry(name: string, server: ServerData, defaults: Options): Serve
   const { description, cwd } = options
   return {
     name,
-    ...defined({ description, cwd }),
+    ...defined({ description, cwd, environment: server.environment }),
     enabled: server.enabled,
     command: server.command,
     args: server.args,

@@ -1,4 +1,4 @@
-import type { Ref } from '../secrets/ref.ts'
+import type { OpEnvRef, Ref } from '../secrets/ref.ts'
 
 /**
  * One server of the registry after defaults are merged in and everything is checked, with nothing expanded yet:
@@ -12,6 +12,8 @@ export interface ServerEntry {
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string>>
   readonly secrets: Readonly<Record<string, SecretSpec>>
+  /** A 1Password Environment, whose variables are the server's; `secrets` go over them. */
+  readonly environment?: OpEnvRef
   readonly cwd?: string
   readonly path: readonly string[]
   readonly inheritEnv: 'safe' | 'all' | 'minimal'

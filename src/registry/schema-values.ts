@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { parseRef, REF_FORMS, RefError } from '../secrets/parse-ref.ts'
+import { parseEnvironmentRef, parseRef, REF_FORMS, RefError } from '../secrets/parse-ref.ts'
 import type { Ref } from '../secrets/ref.ts'
 import { parseDuration } from './duration.ts'
 import { words } from './words.ts'
@@ -78,9 +78,18 @@ export const NOT_A_REF = words('is not a reference', `say where the secret is ke
 
 export const ref = z.union([refText, refCommand], { error: NOT_A_REF })
 
+export const environmentRef = z
+  .string()
+  .meta({ pattern: '^op-env:[A-Za-z0-9_-]+$' })
+  .transform((value, context) => attempt(() => parseEnvironmentRef(value), context))
+
 function toRef(value: string | { command: string[] }, context: z.RefinementCtx): Ref {
+  return attempt(() => parseRef(value), context)
+}
+
+function attempt<T>(parse: () => T, context: z.RefinementCtx): T {
   try {
-    return parseRef(value)
+    return parse()
   } catch (error) {
     if (!(error instanceof RefError)) throw error
     return fail(context, words(error.message, error.hint))

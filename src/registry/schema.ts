@@ -4,6 +4,7 @@ import { launchOptions } from './schema-options.ts'
 import {
   anyText,
   duration,
+  environmentRef,
   NOT_A_REF,
   ref,
   refCommand,
@@ -65,6 +66,9 @@ const server = z
         ...namedByVariables,
         description: 'Variables with secret values: where each value is, never the value.',
       }),
+    environment: environmentRef
+      .optional()
+      .describe('All variables of a 1Password Environment, op-env:ID; those under secrets go over them.'),
     ...launchOptions,
   })
   .describe('An MCP server that is started as a program.')

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import type { Registered, SecretSpec } from '../registry/entry.ts'
+import type { Registered, SecretSpec, ServerEntry } from '../registry/entry.ts'
 import type { World } from '../world.ts'
 import { type CacheOptions, cachedSource } from './cache/cached-source.ts'
 import { type Wanted, wanted } from './cache/policy.ts'
@@ -13,13 +13,26 @@ import { openSources } from './sources/open.ts'
 /** What the references of a registry need to be resolved. */
 export type Context = Pick<Registered, 'registryPath' | 'settings'>
 
-/** Every source behind the cache; each is loaded only if it is asked. */
-export function innerSource(world: World, context: Context): Source {
+/** A server's secrets by name, and before them its whole `environment`, under its reference for a name. */
+export function specsOf({ environment, secrets }: ServerEntry): [string, SecretSpec][] {
+  const whole: SecretSpec | undefined = environment && { from: environment, as: 'env', required: true }
+  return [
+    ...(whole === undefined ? [] : [[whole.from.text, whole] satisfies [string, SecretSpec]]),
+    ...Object.entries(secrets),
+  ]
+}
+
+/**
+ * Every source behind the cache; each is loaded only if it is asked.
+ *
+ * @param byProgram asks 1Password by the `op` program, which may prompt: for a person at a terminal only.
+ */
+export function innerSource(world: World, context: Context, { byProgram } = { byProgram: false }): Source {
   const baseDirectory = dirname(context.registryPath)
-  const token = (): Promise<Outcome> => resolveToken(world, context)
+  const onepassword = { token: () => resolveToken(world, context), byProgram }
   return {
     async resolve(refs, deadline) {
-      return resolveRefs(await openSources(world, baseDirectory, refs, token), refs, deadline)
+      return resolveRefs(await openSources(world, baseDirectory, refs, onepassword), refs, deadline)
     },
   }
 }
@@ -64,7 +77,7 @@ export async function tokenPrint(world: World, context: Context): Promise<string
 async function resolveToken(world: World, { registryPath, settings }: Context): Promise<Outcome> {
   const { token } = settings.onepassword
   const deadline = world.now() + settings.cache.resolveTimeoutMs
-  const sources = await openSources(world, dirname(registryPath), [token], noToken)
+  const sources = await openSources(world, dirname(registryPath), [token], { token: noToken, byProgram: false })
   const outcomes = await resolveRefs(sources, [token], deadline)
   return outcomes.get(token.text) as Outcome
 }
@@ -76,5 +89,5 @@ function noToken(): Promise<Outcome> {
 
 /** The kinds that are asked of somebody else, and so fetched apart from a launch. */
 export function isRemote({ kind }: Ref): boolean {
-  return kind === 'op' || kind === 'command'
+  return kind === 'op' || kind === 'op-env' || kind === 'command'
 }

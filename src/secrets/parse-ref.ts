@@ -1,4 +1,4 @@
-import type { CommandRef, OpRef, Ref, SopsRef } from './ref.ts'
+import type { CommandRef, OpEnvRef, OpRef, Ref, SopsRef } from './ref.ts'
 
 export const REF_FORMS = 'op://vault/item/field, sops:FILE#/key, age:FILE, file:PATH, env:NAME or { command: […] }'
 
@@ -25,6 +25,16 @@ export function parseRef(value: unknown): Ref {
   return { ...parts, text: formatRef(parts) } as Ref
 }
 
+/** Reads a server's `environment`, which is no single secret and stands nowhere else. Throws {@link RefError}. */
+export function parseEnvironmentRef(value: string): OpEnvRef {
+  const [, id] = /^op-env:([A-Za-z0-9_-]+)$/.exec(value) ?? []
+  if (id !== undefined) return { kind: 'op-env', id, text: value }
+  throw new RefError(
+    'is no 1Password Environment',
+    'write op-env: and the ID that 1Password gives under "Copy environment ID"',
+  )
+}
+
 /** The canonical text of a reference; `parseRef` gives the same reference back. */
 export function formatRef(ref: RefParts): string {
   switch (ref.kind) {
@@ -35,6 +45,8 @@ export function formatRef(ref: RefParts): string {
     case 'age':
     case 'file':
       return `${ref.kind}:${ref.file}`
+    case 'op-env':
+      return `op-env:${ref.id}`
     case 'env':
       return `env:${ref.name}`
     case 'command':

@@ -2,7 +2,7 @@
  * Where a secret's value comes from. `text` is the reference in its one canonical spelling: it keys caches and answers,
  * and names the secret in messages. Files are as the user wrote them; `resolvePath` makes them absolute.
  */
-export type Ref = OpRef | SopsRef | AgeRef | FileRef | EnvRef | CommandRef
+export type Ref = OpRef | OpEnvRef | SopsRef | AgeRef | FileRef | EnvRef | CommandRef
 
 /** https://developer.1password.com/docs/cli/secret-reference-syntax */
 export interface OpRef {
@@ -15,6 +15,13 @@ export interface OpRef {
   readonly attribute?: 'totp' | 'otp'
   /** A private key in OpenSSH's own format. */
   readonly sshFormat?: 'openssh'
+  readonly text: string
+}
+
+/** All variables of a 1Password Environment. Its value is one: JSON, names and values. */
+export interface OpEnvRef {
+  readonly kind: 'op-env'
+  readonly id: string
   readonly text: string
 }
 

@@ -16,6 +16,17 @@ export class Secret {
     return this.#value
   }
 
+  /** One box for many named values; {@link toMap} opens it again. */
+  static ofMap(values: ReadonlyMap<string, Secret>): Secret {
+    return new Secret(JSON.stringify([...values].map(([name, secret]) => [name, secret.#value])))
+  }
+
+  /** The named values of a box that {@link ofMap} made. */
+  toMap(): Map<string, Secret> {
+    const pairs = JSON.parse(this.#value) as [string, string][]
+    return new Map(pairs.map(([name, value]) => [name, new Secret(value)]))
+  }
+
   equals(other: Secret): boolean {
     return this.#value === other.#value
   }

@@ -16,7 +16,11 @@ const file = (path: string): Ref => ({ kind: 'file', file: path, text: `file:${p
 const command = (...argv: [string, ...string[]]): Ref => ({ kind: 'command', argv, text: JSON.stringify(argv) })
 
 async function ask(refs: Ref[], world: World = testWorld(), base = '/', limitMs = 10_000): Promise<Outcome[]> {
-  const outcomes = await resolveRefs(await openSources(world, base, refs, noToken), refs, world.now() + limitMs)
+  const outcomes = await resolveRefs(
+    await openSources(world, base, refs, { token: noToken, byProgram: false }),
+    refs,
+    world.now() + limitMs,
+  )
   return refs.map(({ text }) => outcomes.get(text) as Outcome)
 }
 

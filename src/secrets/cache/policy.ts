@@ -31,6 +31,8 @@ export function wanted(
   switch (ref.kind) {
     case 'op':
       return { ref, key: ref.text, policy: ref.attribute === undefined ? chosen({ kind: 'time', ttlMs }) : never }
+    case 'op-env':
+      return { ref, key: ref.text, policy: chosen({ kind: 'time', ttlMs }) }
     case 'command':
       return { ref, key: `${ref.text} in ${absolute('.')}`, policy: chosen({ kind: 'time', ttlMs }) }
     case 'sops':
