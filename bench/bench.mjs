@@ -102,6 +102,8 @@ function bench() {
     ],
   })
 
+  cacheRaces({ track, plain, launch, scope, limits, uncached: launch(cold) })
+
   const small = { name: '1 server in the registry', argv: launch(one) }
   race({
     ...track,
@@ -152,6 +154,85 @@ function bench() {
     ...entered.contestants,
   ])
   console.log(`\n  whole run: ${Math.round((performance.now() - started) / 1000)} s`)
+}
+
+/** What the cache costs, and what it saves. The values come from variables, through the fetcher, as slow ones would. */
+function cacheRaces({ track, plain, launch, scope, limits, uncached }) {
+  const filled = (count, options = plain) => {
+    const secrets = Object.fromEntries(Array.from({ length: count }, (_, index) => [`S${index}`, cachedSecret(index)]))
+    const scopes = options === plain ? '' : '-scoped'
+    const file = registry(`filled-${count}${scopes}`, {
+      server: { ...options, secrets: { S0: secrets.S0 } },
+      all: { ...plain, secrets },
+    })
+    const env = { ...track.env, XDG_CACHE_HOME: join(directory, `cache-${count}${scopes}`) }
+    const values = Object.fromEntries(
+      Array.from({ length: count }, (_, index) => [`BENCH_${index}`, `value ${index}`.repeat(6)]),
+    )
+    execFileSync(EXECUTABLE, ['secrets', 'refresh', '--registry', file, 'all'], {
+      env: { ...env, ...values },
+      stdio: 'ignore',
+    })
+    return { argv: launch(file), env: { ...env, BENCH_0: values.BENCH_0 } }
+  }
+  const scoped = { command: '/bin/true', limits }
+  const none = (name, options) => ({ name, argv: launch(registry(name.replaceAll(/\W+/g, '-'), { server: options })) })
+  const nothing = none('no secrets', plain)
+  const nothingScoped = none('no secrets, in a scope', scoped)
+  const hit = (count, more) => ({
+    name: `a hit, ${count.toLocaleString('en')} in the cache`,
+    ...filled(count),
+    against: nothing.name,
+    ...more,
+  })
+  race({
+    ...track,
+    title: 'A hit of the cache against the same launch without secrets',
+    rounds: 60,
+    contestants: [
+      nothing,
+      hit(1, { target: '≤ 1.6×' }),
+      hit(10),
+      hit(1_000),
+      ...(scope === undefined
+        ? [
+            nothingScoped,
+            { name: 'a hit, in a scope', ...filled(1, scoped), against: nothingScoped.name, target: '≤ 1.25×' },
+          ]
+        : []),
+    ],
+  })
+  const { argv, env } = filled(1)
+  const words = argv.map((word) => `'${word}'`).join(' ')
+  const atOnce = (before) => ['/bin/sh', '-c', `${before}; for i in $(seq ${AT_ONCE}); do ${words} & done; wait`]
+  const warm = { name: `${AT_ONCE} × a hit`, argv: atOnce(':'), env }
+  race({
+    ...track,
+    title: `${AT_ONCE} at the same moment, one secret for all`,
+    rounds: 10,
+    contestants: [
+      {
+        name: `${AT_ONCE} × decrypting a SOPS file, without cache`,
+        argv: [
+          '/bin/sh',
+          '-c',
+          `for i in $(seq ${AT_ONCE}); do ${uncached.map((word) => `'${word}'`).join(' ')} & done; wait`,
+        ],
+        against: warm.name,
+      },
+      warm,
+      {
+        name: `${AT_ONCE} × a cold cache, one fetch for all`,
+        argv: atOnce(`rm -f '${env.XDG_CACHE_HOME}'/mcp-launch/secrets.*`),
+        env,
+        against: warm.name,
+      },
+    ],
+  })
+}
+
+function cachedSecret(index) {
+  return { from: `env:BENCH_${index}`, cache: true }
 }
 
 /** The peak of the whole process until its end (ru_maxrss); of a launch, only the part before exec matters. */

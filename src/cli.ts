@@ -8,6 +8,7 @@ import { schema } from './commands/schema.ts'
 import { clear } from './commands/secrets/clear.ts'
 import { refresh } from './commands/secrets/refresh.ts'
 import { status } from './commands/secrets/status.ts'
+import { type TimerOptions, timerInstall, timerRemove, timerStatus } from './commands/timer.ts'
 import { LaunchError } from './errors.ts'
 import type { World } from './world.ts'
 
@@ -89,6 +90,7 @@ export function commandTree(world: World, end: (status: number) => void): Comman
     .argument('<shell>', SHELLS.join(', '))
     .action((shell: string) => completion(world, shell))
   secretsCommands(program, world, end)
+  timerCommands(program, world, end)
   for (const command of program.commands) command.exitOverride()
   return program
 }
@@ -124,8 +126,28 @@ function secretsCommands(program: Command, world: World, end: (status: number) =
   )
 }
 
+function timerCommands(program: Command, world: World, end: (status: number) => void): void {
+  const timer = program.command('timer').description('refresh the cache of secrets by itself, before it expires')
+  const subcommand = (name: string, description: string) =>
+    timer
+      .command(name)
+      .description(description)
+      .addOption(new Option('--registry <file>', 'use this registry'))
+      .addOption(new Option('--json', 'print JSON'))
+      .exitOverride()
+  subcommand('install', 'a systemd user timer, on macOS a LaunchAgent; else prints a line for a crontab').action(
+    (options: TimerOptions) => timerInstall(world, options),
+  )
+  subcommand('remove', 'take it away').action((options: TimerOptions) => timerRemove(world, options))
+  subcommand('status', 'print whether it runs, and when, and how it went; 1 if something is wrong').action(
+    async (options: TimerOptions) => end(await timerStatus(world, options)),
+  )
+}
+
 /** Commander's own sentence, in our form. */
 function usageError(error: CommanderError): LaunchError {
+  if (error.code === 'commander.help')
+    return new LaunchError('usage', { what: 'no command named', hint: 'name one of these' })
   const [sentence = ''] = error.message.replace(/^error: /, '').split('\n')
   return new LaunchError('usage', {
     what: sentence.replace(/'/g, '"').replace(/\.$/, ''),

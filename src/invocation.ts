@@ -11,7 +11,17 @@ export type Invocation =
     }
 
 /** The words that are commands and no servers; a server of such a name is started with `run`. */
-export const COMMANDS: readonly string[] = ['run', 'explain', 'list', 'init', 'schema', 'completion', 'secrets', 'help']
+export const COMMANDS: readonly string[] = [
+  'run',
+  'explain',
+  'list',
+  'init',
+  'schema',
+  'completion',
+  'secrets',
+  'timer',
+  'help',
+]
 
 /**
  * Tells a launch from a command without loading commander, which a launch has no use for:

@@ -27,7 +27,7 @@ const LAYERS = [
   ['cli.ts'],
   ['commands'],
   ['report/explain.ts'],
-  ['launch'],
+  ['launch', 'timer'],
   ['registry/load.ts', 'registry'],
   ['secrets'],
   ['report'],

@@ -1,0 +1,51 @@
+import { span } from '../../span.ts'
+import type { Block, Meta } from './meta.ts'
+import type { Wanted } from './policy.ts'
+
+/** A reference whose last refreshes failed. */
+export interface Failing {
+  readonly ref: string
+  /** In a row. */
+  readonly failures: number
+  readonly message: string
+  /** Milliseconds since the epoch. */
+  readonly since: number
+}
+
+/** Once may be chance. */
+const REPEATED = 2
+
+type Named = Pick<Wanted, 'ref' | 'key'>
+
+/** Of these references, those that failed when they were last asked for; what failed most often comes first. */
+export function failing(meta: Meta, refs: readonly Named[]): Failing[] {
+  return refs
+    .flatMap(({ key, ref }): Failing[] => {
+      const block = meta.refs[key]?.error ?? meta.sources[ref.kind]
+      return isBlock(block) ? [{ ref: ref.text, ...pick(block) }] : []
+    })
+    .sort((one, other) => other.failures - one.failures)
+}
+
+/**
+ * One remark, for stderr, if refreshes of references that a server uses fail again and again behind the launches, which
+ * go on with the values of the cache and would not notice until these are too old. Undefined if none does.
+ *
+ * @param now milliseconds since the epoch.
+ */
+export function repeatedFailures(meta: Meta, refs: readonly Named[], now: number): string | undefined {
+  const [worst, ...others] = failing(meta, refs).filter(({ failures }) => failures >= REPEATED)
+  if (worst === undefined) return undefined
+  const { failures, ref, message, since } = worst
+  const more = others.length === 0 ? '' : ` (and of ${others.length} more)`
+  return `the last ${failures} refreshes of ${ref}${more} failed, for ${span(now - since)} now: ${message}`
+}
+
+function pick({ failures, message, since }: Block): Omit<Failing, 'ref'> {
+  return { failures, message, since }
+}
+
+/** The meta file is only looked at from outside when it is read. */
+function isBlock(block: Block | undefined): block is Block {
+  return typeof block?.failures === 'number' && typeof block.message === 'string' && typeof block.since === 'number'
+}
