@@ -24,6 +24,7 @@ let
     env = lib.getExe' coreutils "env";
     setpriv = lib.getExe' util-linux "setpriv";
     systemd-run = lib.getExe' systemd "systemd-run";
+    tail = lib.getExe' coreutils "tail";
   };
 in
 

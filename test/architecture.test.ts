@@ -28,6 +28,7 @@ const LAYERS = [
   ['commands'],
   ['report/explain.ts'],
   ['launch', 'timer'],
+  ['lifecycle'],
   ['registry/load.ts', 'registry'],
   ['secrets'],
   ['report'],

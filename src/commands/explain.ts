@@ -1,5 +1,6 @@
 import { askForExplanation } from '../launch/ask.ts'
 import { prepare } from '../launch/prepare.ts'
+import { foreseeWatch } from '../lifecycle/client-watch.ts'
 import { registryPath } from '../registry/locate.ts'
 import { lookUp } from '../registry/lookup.ts'
 import { explanation, explanationText } from '../report/explain.ts'
@@ -17,7 +18,10 @@ export async function explain(
   options: { readonly registry?: string; readonly json?: boolean },
 ): Promise<number> {
   const registered = await lookUp(world, registryPath(world, options.registry), server)
-  const facts = explanation(registered, await prepare(world, registered, [], askForExplanation))
+  const facts = explanation(
+    registered,
+    await prepare(world, registered, [], { ask: askForExplanation, watch: foreseeWatch }),
+  )
   world.terminal.writeOut(options.json ? `${JSON.stringify(facts, null, 2)}\n` : explanationText(facts))
   return facts.problems[0]?.exitCode ?? 0
 }

@@ -37,7 +37,7 @@ export function inspectHost(world: World): Host {
 function findTools(world: World): Host['tools'] {
   if (world.platform !== 'linux') return {}
   const found: Partial<Record<SystemTool, string>> = { ...BUILT_IN_TOOLS }
-  for (const tool of ['env', 'setpriv', 'systemd-run'] as const) {
+  for (const tool of ['env', 'setpriv', 'systemd-run', 'tail'] as const) {
     const path = found[tool] ?? findTool(world, tool)
     if (path !== undefined) found[tool] = path
   }

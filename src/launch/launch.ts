@@ -1,5 +1,6 @@
 import { audit, client } from '../audit.ts'
 import { throwAll } from '../errors.ts'
+import { watchClient } from '../lifecycle/client-watch.ts'
 import { processStart } from '../process-start.ts'
 import type { Registered } from '../registry/entry.ts'
 import { noteText } from '../report/messages.ts'
@@ -11,7 +12,10 @@ import { prepare } from './prepare.ts'
 /** The road's last stretch: from the registry's entry to the server that takes this process over. */
 export async function launch(world: World, registered: Registered, extraArgs: readonly string[]): Promise<never> {
   assertCanReplace(world, { server: registered.server.name })
-  const { plan, problems, secrets } = await prepare(world, registered, extraArgs, askForLaunch)
+  const { plan, problems, secrets } = await prepare(world, registered, extraArgs, {
+    ask: askForLaunch,
+    watch: watchClient,
+  })
   throwAll(problems)
   for (const note of plan.notes) world.terminal.writeError(noteText(note))
   audit(world, {

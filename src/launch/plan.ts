@@ -1,4 +1,5 @@
 import { LaunchError } from '../errors.ts'
+import type { ClientWatch, NoWatch } from '../lifecycle/client-watch.ts'
 import type { ServerEntry } from '../registry/entry.ts'
 import type { Secret } from '../secrets/secret.ts'
 import type { Environment } from '../world.ts'
@@ -42,6 +43,7 @@ export interface PlanInput {
   readonly secretDirectory: string
   readonly host: Host
   readonly trial: Trial
+  readonly watch: ClientWatch | NoWatch
 }
 
 /** A secret of the server; `value` is undefined where `explain` didn't ask the source. */
@@ -55,8 +57,8 @@ export interface PlannedSecret {
 /** The launch plan: a pure function of the entry, its secrets, the machine and the client's environment. */
 export function planLaunch(input: PlanInput): Plan {
   const { server, host, trial } = input
-  const scope = scopeOf(server, host, trial)
-  const parts = wrappers(server, host, trial, input.command)
+  const scope = scopeOf(server, host, trial, input.watch)
+  const parts = wrappers(server, host, trial, scope, input.command)
   const words = [...parts.flatMap(({ argv }) => argv), input.command, ...input.args]
   const variables = planEnvironment(environmentParts(input, scope))
   const dropped = droppedCredentials(variables)

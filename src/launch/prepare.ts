@@ -1,14 +1,15 @@
 import { LaunchError } from '../errors.ts'
+import type { ClientWatch, NoWatch, watchClient } from '../lifecycle/client-watch.ts'
 import type { Registered, ServerEntry } from '../registry/entry.ts'
 import { Secret } from '../secrets/secret.ts'
 import type { World } from '../world.ts'
 import type { Ask, SecretState } from './ask.ts'
 import { findExecutable, searchDirectories } from './executable.ts'
 import { type Expanded, expandServer } from './expanded.ts'
-import { inspectHost } from './host.ts'
+import { type Host, inspectHost } from './host.ts'
 import { type Plan, type PlannedSecret, planLaunch, scopeProblem } from './plan.ts'
 import { secretDirectory } from './secret-files.ts'
-import { tryParts } from './trial.ts'
+import { type Trial, tryParts } from './trial.ts'
 import { scopeRequest } from './wrap.ts'
 
 export interface Prepared {
@@ -22,19 +23,19 @@ export interface Prepared {
  * Gathers all that a launch depends on and plans it. Nothing is thrown: `launch` refuses if there are problems, and
  * `explain` shows them beside the plan.
  *
- * @param ask how the secrets are come by: a launch asks for all, `explain` doesn't.
+ * @param how what a launch does to get at the secrets and at a watch of its client, and `explain` doesn't.
  */
 export async function prepare(
   world: World,
   registered: Registered,
   extraArgs: readonly string[],
-  ask: Ask,
+  how: { readonly ask: Ask; readonly watch: typeof watchClient },
 ): Promise<Prepared> {
   const { server } = registered
   const { expanded, problems } = expandServer(world, server)
   const host = inspectHost(world)
   const [{ states: secrets, notes: remarks }, trial] = await Promise.all([
-    ask(world, registered),
+    how.ask(world, registered),
     tryParts(world, host, scopeRequest(server)),
   ])
   const command = problems.length === 0 ? locate(world, server, expanded) : expanded.command
@@ -50,6 +51,7 @@ export async function prepare(
     secretDirectory: secretDirectory(world, host, server.name),
     host,
     trial,
+    watch: await watch(world, server, host, trial, how.watch),
   })
   const notes = secrets.filter(({ spec }) => !spec.required).flatMap(missingNote)
   return {
@@ -62,6 +64,23 @@ export async function prepare(
       ...failures(secrets),
     ],
   }
+}
+
+/** A scope is bound to the client where that is somebody: init and its like never go. */
+function watch(
+  world: World,
+  server: ServerEntry,
+  { parent, runtimeDirectory, tools }: Host,
+  trial: Trial,
+  make: typeof watchClient,
+): Promise<ClientWatch | NoWatch> {
+  const { tail, 'systemd-run': systemdRun } = tools
+  const none = (why: string): Promise<NoWatch> => Promise.resolve({ why })
+  if (trial.scope !== undefined || runtimeDirectory === undefined || systemdRun === undefined) return none('no scope')
+  if (parent.pid <= 1) return none('it has no client process of its own')
+  if (tail === undefined) return none('no tail here')
+  const { slice } = server
+  return make(world, { clientPid: parent.pid, runtimeDirectory, slice, tools: { tail, 'systemd-run': systemdRun } })
 }
 
 /** The working directory and the executable, or why one of them can't be had. */

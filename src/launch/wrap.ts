@@ -1,3 +1,4 @@
+import type { ClientWatch, NoWatch } from '../lifecycle/client-watch.ts'
 import type { ServerEntry } from '../registry/entry.ts'
 import type { Host } from './host.ts'
 import { DEFAULT_SIGNALS, EXPAND_ENVIRONMENT_OFF, type ScopeRequest, scopeArguments, type Trial } from './trial.ts'
@@ -14,6 +15,8 @@ export interface Scope {
   readonly unit: string
   readonly slice: string
   readonly properties: readonly string[]
+  /** The unit that it ends with, or why there is none. */
+  readonly watch: ClientWatch | NoWatch
 }
 
 /** What a server asks of its scope; undefined if it wants none. */
@@ -35,15 +38,28 @@ export function scopeRequest(server: ServerEntry): ScopeRequest | undefined {
   }
 }
 
-export function scopeOf(server: ServerEntry, host: Host, trial: Trial): Scope | undefined {
+export function scopeOf(
+  server: ServerEntry,
+  host: Host,
+  trial: Trial,
+  watch: ClientWatch | NoWatch,
+): Scope | undefined {
   const request = scopeRequest(server)
   if (request === undefined || trial.scope !== undefined) return undefined
-  return { unit: `mcp-${server.name}-${host.pid}.scope`, ...request }
+  const bound = 'unit' in watch ? [`BindsTo=${watch.unit}`, `After=${watch.unit}`] : []
+  const properties = [...request.properties, ...bound]
+  return { unit: `mcp-${server.name}-${host.pid}.scope`, slice: request.slice, properties, watch }
 }
 
 /** The wrappers in the order in which each executes the next, and the last one `command`. */
-export function wrappers(server: ServerEntry, host: Host, trial: Trial, command: string): readonly Part[] {
-  const inner = [deathSignalPart(server, host, trial), scopePart(server, host, trial)]
+export function wrappers(
+  server: ServerEntry,
+  host: Host,
+  trial: Trial,
+  scope: Scope | undefined,
+  command: string,
+): readonly Part[] {
+  const inner = [deathSignalPart(server, host, trial), scopePart(server, host, trial, scope)]
   const next = inner.flatMap(({ argv }) => argv)[0] ?? command
   return [signalsPart(host, trial, next), ...inner]
 }
@@ -82,12 +98,15 @@ function deathSignalPart(server: ServerEntry, host: Host, trial: Trial): Part {
   ])
 }
 
-function scopePart(server: ServerEntry, host: Host, trial: Trial): Part {
-  const scope = scopeOf(server, host, trial)
+function scopePart(server: ServerEntry, host: Host, trial: Trial, scope: Scope | undefined): Part {
   if (server.scope === 'off') return part('systemd-run', 'left out: scope is off')
   if (scope === undefined) return part('systemd-run', `left out: ${trial.scope}`)
   const flag = trial.expandEnvironmentFlag ? EXPAND_ENVIRONMENT_OFF : ''
-  return part('systemd-run', `the server and all it starts are in ${scope.unit}`, [
+  const end =
+    'unit' in scope.watch
+      ? `end with client ${host.parent.pid} (${scope.watch.unit})`
+      : `are not bound to client ${host.parent.pid}: ${scope.watch.why}`
+  return part('systemd-run', `the server and all it starts are in ${scope.unit}, and ${end}`, [
     host.tools['systemd-run'],
     ...scopeArguments(scope.unit, `MCP server ${server.name}`, scope, flag),
   ])

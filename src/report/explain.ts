@@ -1,6 +1,7 @@
 import { LaunchError, LaunchErrors } from '../errors.ts'
 import type { SecretState } from '../launch/ask.ts'
 import type { Prepared } from '../launch/prepare.ts'
+import type { Scope } from '../launch/wrap.ts'
 import type { Registered } from '../registry/entry.ts'
 import { errorText, oneLine, table } from './messages.ts'
 
@@ -11,7 +12,13 @@ export interface Explanation {
   readonly registry: string
   readonly command: readonly string[]
   readonly cwd: string
-  readonly scope: { readonly unit: string; readonly slice: string; readonly properties: readonly string[] } | null
+  readonly scope: {
+    readonly unit: string
+    readonly slice: string
+    readonly properties: readonly string[]
+    /** The unit that ends when the client ends. */
+    readonly boundTo: string | null
+  } | null
   readonly wrappers: readonly {
     readonly name: string
     readonly used: boolean
@@ -45,7 +52,7 @@ export function explanation({ server, registryPath }: Registered, { plan, secret
     registry: registryPath,
     command: plan.argv,
     cwd: plan.cwd,
-    scope: plan.scope ?? null,
+    scope: plan.scope === undefined ? null : scopeFacts(plan.scope),
     wrappers: plan.parts.map(({ name, why, argv }) => ({ name, used: argv.length > 0, why, argv })),
     secrets: secrets.map(secretFacts),
     secretFiles: plan.secretFiles.map(({ path }) => path),
@@ -53,6 +60,10 @@ export function explanation({ server, registryPath }: Registered, { plan, secret
     notes: plan.notes,
     problems: problems.flatMap((problem) => (problem instanceof LaunchErrors ? problem.errors : [problem])).map(fact),
   }
+}
+
+function scopeFacts({ unit, slice, properties, watch }: Scope): NonNullable<Explanation['scope']> {
+  return { unit, slice, properties, boundTo: 'unit' in watch ? watch.unit : null }
 }
 
 function fact({ message, hint, exitCode }: LaunchError): Explanation['problems'][number] {

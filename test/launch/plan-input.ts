@@ -26,7 +26,12 @@ export const HOST: Host = {
   platform: 'linux',
   pid: 4711,
   parent: { pid: 42, mainThread: true },
-  tools: { env: '/usr/bin/env', setpriv: '/usr/bin/setpriv', 'systemd-run': '/usr/bin/systemd-run' },
+  tools: {
+    env: '/usr/bin/env',
+    setpriv: '/usr/bin/setpriv',
+    'systemd-run': '/usr/bin/systemd-run',
+    tail: '/usr/bin/tail',
+  },
   runtimeDirectory: '/run/user/1000',
   manager: { listening: true, socket: '/run/user/1000/systemd/private' },
 }
@@ -46,6 +51,7 @@ export function planInput(changes: Partial<PlanInput> = {}): PlanInput {
     secretDirectory: '/run/user/1000/mcp-launch/demo.4711.1',
     host: HOST,
     trial: ALL_WORKS,
+    watch: { unit: 'mcp-client-42-7.service' },
     ...changes,
   }
 }

@@ -5,7 +5,7 @@ import { ALL_WORKS, HOST, planInput, SERVER } from './plan-input.ts'
 
 const SCOPE =
   '/usr/bin/systemd-run --user --scope --quiet --collect --expand-environment=no --slice=mcp-servers.slice ' +
-  '--unit=mcp-demo-4711.scope --description=MCP server demo -p TimeoutStopSec=5000ms --'
+  '--unit=mcp-demo-4711.scope --description=MCP server demo -p TimeoutStopSec=5000ms -p BindsTo=mcp-client-42-7.service -p After=mcp-client-42-7.service --'
 const ENV = '/usr/bin/env --default-signal=PIPE,XFSZ'
 const SETPRIV = '/usr/bin/setpriv --pdeathsig TERM --'
 const DEMO = '/opt/demo-server stdio'
@@ -17,6 +17,11 @@ const host = (changes: Partial<typeof HOST>): Partial<PlanInput> => ({ host: { .
 describe('the command line', () => {
   test.each<[string, Partial<PlanInput>, string]>([
     ['everything works', {}, `${ENV} ${SETPRIV} ${SCOPE} ${DEMO}`],
+    [
+      'no watch of the client',
+      { watch: { why: 'no tail here' } },
+      `${ENV} ${SETPRIV} ${SCOPE.replace(/ -p BindsTo=\S+ -p After=\S+/, '')} ${DEMO}`,
+    ],
     ['scope: off', server({ scope: 'off' }), `${ENV} ${SETPRIV} ${DEMO}`],
     ['no user manager', trial({ scope: 'no user manager' }), `${ENV} ${SETPRIV} ${DEMO}`],
     [
