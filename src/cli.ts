@@ -4,6 +4,7 @@ import { completion, SHELLS } from './commands/completion.ts'
 import { explain } from './commands/explain.ts'
 import { init } from './commands/init.ts'
 import { list } from './commands/list.ts'
+import { logs } from './commands/logs.ts'
 import { schema } from './commands/schema.ts'
 import { clear } from './commands/secrets/clear.ts'
 import { refresh } from './commands/secrets/refresh.ts'
@@ -89,10 +90,25 @@ export function commandTree(world: World, end: (status: number) => void): Comman
     .description('print a completion script')
     .argument('<shell>', SHELLS.join(', '))
     .action((shell: string) => completion(world, shell))
+  program
+    .command('logs <server>')
+    .description('print what a server said on stderr, if it has "logs: file" or "logs: journal"')
+    .addOption(registry())
+    .addOption(json())
+    .option('-f, --follow', 'go on as it comes')
+    .option('-n, --lines <count>', 'how many lines of the end', '100')
+    .action(async (server: string, options: LogsOptions) => end(await logs(world, server, options)))
   secretsCommands(program, world, end)
   timerCommands(program, world, end)
   for (const command of program.commands) command.exitOverride()
   return program
+}
+
+interface LogsOptions {
+  readonly registry?: string
+  readonly json?: boolean
+  readonly follow?: boolean
+  readonly lines: string
 }
 
 interface SecretsOptions {

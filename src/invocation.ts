@@ -18,6 +18,7 @@ export const COMMANDS: readonly string[] = [
   'init',
   'schema',
   'completion',
+  'logs',
   'secrets',
   'timer',
   'help',

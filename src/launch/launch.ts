@@ -7,6 +7,7 @@ import { noteText } from '../report/messages.ts'
 import type { World } from '../world.ts'
 import { askForLaunch } from './ask.ts'
 import { assertCanReplace, execute } from './execute.ts'
+import { prepareLog } from './log.ts'
 import { prepare } from './prepare.ts'
 
 /** The road's last stretch: from the registry's entry to the server that takes this process over. */
@@ -29,5 +30,6 @@ export async function launch(world: World, registered: Registered, extraArgs: re
     cache: Object.fromEntries(secrets.map(({ name, cache }) => [name, cache ?? 'not cached'])),
     ...(plan.scope === undefined ? {} : { unit: plan.scope.unit }),
   })
+  prepareLog(world, registered.server)
   return execute(world, plan)
 }

@@ -44,6 +44,8 @@ export interface PlanInput {
   readonly host: Host
   readonly trial: Trial
   readonly watch: ClientWatch | NoWatch
+  /** The words that copy the server's stderr to a log. */
+  readonly copy: readonly string[]
 }
 
 /** A secret of the server; `value` is undefined where `explain` didn't ask the source. */
@@ -58,7 +60,7 @@ export interface PlannedSecret {
 export function planLaunch(input: PlanInput): Plan {
   const { server, host, trial } = input
   const scope = scopeOf(server, host, trial, input.watch)
-  const parts = wrappers(server, host, trial, scope, input.command)
+  const parts = wrappers(server, host, trial, scope, input.copy, input.command)
   const words = [...parts.flatMap(({ argv }) => argv), input.command, ...input.args]
   const variables = planEnvironment(environmentParts(input, scope))
   const dropped = droppedCredentials(variables)

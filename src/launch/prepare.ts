@@ -7,6 +7,7 @@ import type { Ask, SecretState } from './ask.ts'
 import { findExecutable, searchDirectories } from './executable.ts'
 import { type Expanded, expandServer } from './expanded.ts'
 import { type Host, inspectHost } from './host.ts'
+import { copyArguments } from './log.ts'
 import { type Plan, type PlannedSecret, planLaunch, scopeProblem } from './plan.ts'
 import { secretDirectory } from './secret-files.ts'
 import { type Trial, tryParts } from './trial.ts'
@@ -51,6 +52,7 @@ export async function prepare(
     secretDirectory: secretDirectory(world, host, server.name),
     host,
     trial,
+    copy: copyArguments(world, server),
     watch: await watch(world, server, host, trial, how.watch),
   })
   const notes = secrets.filter(({ spec }) => !spec.required).flatMap(missingNote)

@@ -5,7 +5,7 @@ import { DEFAULT_SIGNALS, EXPAND_ENVIRONMENT_OFF, type ScopeRequest, scopeArgume
 
 /** One wrapper around the server: the words it puts before the command, or none and the reason. */
 export interface Part {
-  readonly name: 'env' | 'setpriv' | 'systemd-run'
+  readonly name: 'env' | 'setpriv' | 'systemd-run' | 'sh'
   readonly argv: readonly string[]
   readonly why: string
 }
@@ -57,9 +57,10 @@ export function wrappers(
   host: Host,
   trial: Trial,
   scope: Scope | undefined,
+  copy: readonly string[],
   command: string,
 ): readonly Part[] {
-  const inner = [deathSignalPart(server, host, trial), scopePart(server, host, trial, scope)]
+  const inner = [deathSignalPart(server, host, trial), scopePart(server, host, trial, scope), ...logPart(server, copy)]
   const next = inner.flatMap(({ argv }) => argv)[0] ?? command
   return [signalsPart(host, trial, next), ...inner]
 }
@@ -96,6 +97,10 @@ function deathSignalPart(server: ServerEntry, host: Host, trial: Trial): Part {
     signal,
     '--',
   ])
+}
+
+function logPart({ logs }: ServerEntry, copy: readonly string[]): Part[] {
+  return copy.length === 0 ? [] : [part('sh', `its stderr goes to the client and to the ${logs}`, copy)]
 }
 
 function scopePart(server: ServerEntry, host: Host, trial: Trial, scope: Scope | undefined): Part {

@@ -14,7 +14,7 @@ export interface CompiledServer {
 }
 
 /** To be raised whenever {@link ServerEntry}, {@link Settings} or the meaning of a registry changes. */
-const FORMAT = 2
+const FORMAT = 3
 
 const NAME = /^[0-9a-f]{64}\.[\w.+-]+\.jsonl(?:\.\d+\.tmp)?$/
 const KEPT_FILES = 8

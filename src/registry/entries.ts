@@ -11,6 +11,7 @@ const BUILT_IN = {
   scope: 'auto',
   deathSignal: 'auto',
   stopTimeout: 5_000,
+  logs: 'off',
 } as const
 
 /** The servers with the defaults in place: a server's option takes their place, `limits` one by one. */
@@ -37,6 +38,7 @@ function serverEntry(name: string, server: ServerData, defaults: Options): Serve
     scope: options.scope,
     deathSignal: options.deathSignal,
     stopTimeoutMs: options.stopTimeout,
+    logs: options.logs,
   }
 }
 

@@ -25,6 +25,8 @@ export interface ServerEntry {
   readonly deathSignal: string
   /** Milliseconds between SIGTERM and SIGKILL when the scope is stopped. */
   readonly stopTimeoutMs: number
+  /** Where the server's stderr goes besides the client. */
+  readonly logs: 'off' | 'file' | 'journal'
 }
 
 export interface SecretSpec {

@@ -67,4 +67,8 @@ export const launchOptions = {
   stopTimeout: duration({ timer: true })
     .optional()
     .describe('How long the server may take to end before it is killed; default 5s.'),
+  logs: z
+    .enum(['off', 'file', 'journal'])
+    .optional()
+    .describe("Where the server's stderr goes besides the client: off (default), a file of its own, or the journal."),
 }

@@ -19,6 +19,7 @@ export const SERVER: ServerEntry = {
   scope: 'auto',
   deathSignal: 'auto',
   stopTimeoutMs: 5_000,
+  logs: 'off',
 }
 
 /** A Linux laptop where everything is there and works. */
@@ -51,6 +52,7 @@ export function planInput(changes: Partial<PlanInput> = {}): PlanInput {
     secretDirectory: '/run/user/1000/mcp-launch/demo.4711.1',
     host: HOST,
     trial: ALL_WORKS,
+    copy: [],
     watch: { unit: 'mcp-client-42-7.service' },
     ...changes,
   }

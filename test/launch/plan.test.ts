@@ -22,6 +22,11 @@ describe('the command line', () => {
       { watch: { why: 'no tail here' } },
       `${ENV} ${SETPRIV} ${SCOPE.replace(/ -p BindsTo=\S+ -p After=\S+/, '')} ${DEMO}`,
     ],
+    [
+      'logs',
+      { ...server({ logs: 'file' }), copy: ['/bin/sh', '-c', 'COPY'] },
+      `${ENV} ${SETPRIV} ${SCOPE} /bin/sh -c COPY ${DEMO}`,
+    ],
     ['scope: off', server({ scope: 'off' }), `${ENV} ${SETPRIV} ${DEMO}`],
     ['no user manager', trial({ scope: 'no user manager' }), `${ENV} ${SETPRIV} ${DEMO}`],
     [

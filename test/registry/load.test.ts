@@ -23,6 +23,7 @@ describe('a registry', () => {
       scope: 'auto',
       deathSignal: 'auto',
       stopTimeoutMs: 5_000,
+      logs: 'off',
     })
     expect(registry.settings).toEqual({
       onepassword: {
@@ -60,6 +61,8 @@ servers:
     scope: require
     deathSignal: SIGKILL
     stopTimeout: 2s
+    logs: journal
+    environment: op-env:abc123
 `)
     expect(servers.get('full')).toEqual({
       name: 'full',
@@ -90,6 +93,8 @@ servers:
       scope: 'require',
       deathSignal: 'KILL',
       stopTimeoutMs: 2_000,
+      logs: 'journal',
+      environment: { kind: 'op-env', id: 'abc123', text: 'op-env:abc123' },
     })
     expect(settings).toEqual({
       onepassword: { token: { kind: 'file', file: '~/.config/op/token', text: 'file:~/.config/op/token' } },

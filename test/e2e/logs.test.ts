@@ -1,0 +1,94 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect } from 'vitest'
+import { artefacts, executable } from './harness/artefacts.ts'
+import { outcome } from './harness/outcome.ts'
+import { type Sandbox, test } from './harness/sandbox.ts'
+import { waitFor } from './harness/wait-for.ts'
+
+const logOf = (sandbox: Sandbox) => join(sandbox.stateDir, 'logs', 'it.log')
+
+function writeServer(sandbox: Sandbox, script: string, entry: object = {}): void {
+  sandbox.writeRegistry({ servers: { it: { command: 'sh', args: ['-c', script], logs: 'file', ...entry } } })
+}
+
+describe.each(artefacts)('logs: file, $name', (artefact) => {
+  test('what a server says on stderr is the client’s and in the log; stdout is untouched', async ({ sandbox }) => {
+    writeServer(sandbox, 'echo "pid $$"; echo one >&2; echo two >&2; exit 7')
+    const launched = await sandbox.launch(artefact, ['it'])
+    const end = await outcome(launched)
+    expect(end).toEqual({ code: 7, signal: null, stdout: `pid ${launched.pid}\n`, stderr: 'one\ntwo\n' })
+    expect(readFileSync(logOf(sandbox), 'utf8')).toBe('one\ntwo\n')
+    expect(statSync(logOf(sandbox)).mode & 0o777).toBe(0o600)
+    await sandbox.expectNothingLeft()
+  })
+
+  test('a server that closes nothing and is killed leaves no copying process', async ({ sandbox }) => {
+    writeServer(sandbox, 'echo ready; echo said >&2; exec sleep 600')
+    const launched = await sandbox.launch(artefact, ['it'])
+    expect(await launched.firstLine()).toBe('ready')
+    launched.kill('SIGKILL')
+    await sandbox.expectNothingLeft()
+    expect(readFileSync(logOf(sandbox), 'utf8')).toBe('said\n')
+  })
+})
+
+test('two servers of one name write into one log, line by line', async ({ sandbox }) => {
+  writeServer(sandbox, 'for i in $(seq 200); do echo "line of $$" >&2; done')
+  const both = await Promise.all([sandbox.launch(executable, ['it']), sandbox.launch(executable, ['it'])])
+  await Promise.all(both.map((launched) => outcome(launched)))
+  const lines = readFileSync(logOf(sandbox), 'utf8').trimEnd().split('\n')
+  expect(lines.filter((line) => /^line of \d+$/.test(line))).toHaveLength(400)
+})
+
+test('a log that has grown too large is turned', async ({ sandbox }) => {
+  writeServer(sandbox, 'echo new >&2')
+  await outcome(await sandbox.launch(executable, ['it']))
+  writeFileSync(logOf(sandbox), 'x'.repeat(5 * 1024 * 1024 + 1))
+  await outcome(await sandbox.launch(executable, ['it']))
+  expect(readFileSync(logOf(sandbox), 'utf8')).toBe('new\n')
+  expect(statSync(`${logOf(sandbox)}.1`).size).toBe(5 * 1024 * 1024 + 1)
+})
+
+test('without a place for the log the server starts all the same', async ({ sandbox }) => {
+  writeServer(sandbox, 'echo out; echo err >&2')
+  const launched = await sandbox.launch(executable, ['it'], { env: { XDG_STATE_HOME: '/proc/nowhere' } })
+  expect(await outcome(launched)).toEqual({ code: 0, signal: null, stdout: 'out\n', stderr: 'err\n' })
+})
+
+test('logs: journal without a journal loses nothing of the client’s', async ({ sandbox }) => {
+  writeServer(sandbox, 'for i in $(seq 100); do echo "line $i" >&2; done', { logs: 'journal' })
+  const { stderr } = await outcome(await sandbox.launch(executable, ['it']))
+  expect(stderr.split('\n').filter((line) => /^line \d+$/.test(line))).toHaveLength(100)
+  await sandbox.expectNothingLeft()
+})
+
+describe('mcp-launch logs', () => {
+  const logs = async (sandbox: Sandbox, ...args: string[]) =>
+    outcome(await sandbox.launch(executable, ['logs', 'it', ...args]))
+
+  test('prints the end of the log, as text and as JSON', async ({ sandbox }) => {
+    writeServer(sandbox, 'echo one >&2; echo two >&2')
+    expect((await logs(sandbox)).stderr).toContain('error: no log yet')
+    await outcome(await sandbox.launch(executable, ['it']))
+    expect(await logs(sandbox)).toMatchObject({ code: 0, stdout: 'one\ntwo\n', stderr: '' })
+    expect(await logs(sandbox, '-n', '1')).toMatchObject({ code: 0, stdout: 'two\n' })
+    expect(JSON.parse((await logs(sandbox, '--json')).stdout)).toEqual({ server: 'it', lines: ['one', 'two'] })
+    expect(await logs(sandbox, '-n', 'x')).toMatchObject({ code: 2 })
+  })
+
+  test('follows it', async ({ sandbox }) => {
+    writeServer(sandbox, 'echo one >&2')
+    await outcome(await sandbox.launch(executable, ['it']))
+    const following = await sandbox.launch(executable, ['logs', 'it', '--follow'])
+    await waitFor(() => following.stdout().toString() === 'one\n', { what: 'the log' })
+    await outcome(await sandbox.launch(executable, ['it']))
+    await waitFor(() => following.stdout().toString() === 'one\none\n', { what: 'what came after' })
+    following.kill()
+  })
+
+  test('says what to do for a server without one', async ({ sandbox }) => {
+    writeServer(sandbox, 'true', { logs: 'off' })
+    expect((await logs(sandbox)).stderr).toContain('hint: set "logs: file" (or journal) for it in the registry')
+  })
+})
