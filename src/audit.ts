@@ -41,9 +41,17 @@ export interface Client {
 const LARGEST_BYTES = 1024 * 1024
 /** `audit.jsonl.1` is the youngest of them. */
 const KEPT_OLD = 3
+/** Rotating takes less than a millisecond; an older claim's maker was killed. */
+const CLAIM_MS = 10_000
 
 export function auditLog(world: World): string {
   return `${stateDirectory(world)}/audit.jsonl`
+}
+
+/** The log and the old ones, oldest first. */
+export function auditLogs(world: World): string[] {
+  const old = Array.from({ length: KEPT_OLD }, (_, index) => `${auditLog(world)}.${KEPT_OLD - index}`)
+  return [...old, auditLog(world)]
 }
 
 /**
@@ -62,16 +70,26 @@ export function audit(world: World, event: AuditEvent): void {
     }
     rotate(world, path)
   } catch {
-    // A full or read-only disk.
+    // A full or read-only disk, or another process that rotates.
   }
 }
 
-/**
- * Of several that find the log full one renames it. Another, which looked before that, may rename the young one too:
- * then an old one goes early, and no line is lost that was just written.
- */
+/** Of several that find the log full one renames it: whoever comes later finds the young one. */
 function rotate(world: World, path: string): void {
-  if ((world.files.stat(path)?.size ?? 0) < LARGEST_BYTES) return
+  const isFull = (): boolean => (world.files.stat(path)?.size ?? 0) >= LARGEST_BYTES
+  if (!isFull()) return
+  const claim = `${path}.tmp`
+  const claimed = world.files.lstat(claim)
+  if (claimed !== undefined && Math.abs(world.now() - claimed.modifiedMs) > CLAIM_MS) world.files.remove(claim)
+  world.files.create(claim, '')
+  try {
+    if (isFull()) shift(world, path)
+  } finally {
+    world.files.remove(claim)
+  }
+}
+
+function shift(world: World, path: string): void {
   for (let number = KEPT_OLD - 1; number >= 1; number -= 1) {
     if (world.files.stat(`${path}.${number}`) !== undefined)
       world.files.rename(`${path}.${number}`, `${path}.${number + 1}`)

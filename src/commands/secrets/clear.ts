@@ -1,9 +1,9 @@
-import { LaunchError } from '../../errors.ts'
-import { tryLock } from '../../secrets/cache/lock.ts'
+import { errnoWords, LaunchError } from '../../errors.ts'
 import { places } from '../../secrets/cache/places.ts'
 import { openStore } from '../../secrets/cache/store.ts'
-import { allWanted } from '../../secrets/open.ts'
+import { allWanted, specsOf } from '../../secrets/open.ts'
 import type { World } from '../../world.ts'
+import { lockOrRefuse } from './lock-or-refuse.ts'
 import { select } from './selection.ts'
 
 /**
@@ -15,7 +15,7 @@ export async function clear(
   names: readonly string[],
   options: { readonly registry?: string; readonly json?: boolean },
 ): Promise<void> {
-  const cleared = names.length === 0 ? clearAll(world) : await clearServers(world, names, options.registry)
+  const cleared = names.length === 0 ? await clearAll(world) : await clearServers(world, names, options.registry)
   const text = options.json
     ? JSON.stringify({ cleared }, null, 2)
     : cleared.length === 0
@@ -24,13 +24,30 @@ export async function clear(
   world.terminal.writeOut(`${text}\n`)
 }
 
-function clearAll(world: World): string[] {
+/** At once, and again when nobody fetches: who does so has the values in memory and writes all of them. */
+async function clearAll(world: World): Promise<string[]> {
+  const { directory, lock: path } = places(world)
+  const cleared = removeAll(world)
+  if (world.files.stat(directory) === undefined) return cleared
+  const lock = await lockOrRefuse(world, path)
+  try {
+    return [...new Set([...cleared, ...removeAll(world)])]
+  } finally {
+    lock.release()
+  }
+}
+
+function removeAll(world: World): string[] {
   const { directory, values, meta } = places(world)
   const ours = world.files
     .list(directory)
     .map((name) => `${directory}/${name}`)
     .filter((path) => path === meta || path === values || path.startsWith(`${values}.`) || path.startsWith(`${meta}.`))
-  for (const path of ours) world.files.remove(path)
+  try {
+    for (const path of ours) world.files.remove(path)
+  } catch (error) {
+    throw new LaunchError('failure', { what: "can't clear the cache", subject: directory, why: errnoWords(error) })
+  }
   return ours
 }
 
@@ -38,12 +55,9 @@ async function clearServers(world: World, names: readonly string[], registry: st
   const { context, servers } = select(world, names, registry)
   const store = await openStore(world, () => {})
   if (store instanceof LaunchError) throw store
-  const lock = tryLock(world, store.places.lock)
-  if (lock === undefined) {
-    throw new LaunchError('unavailable', { what: 'a refresh is under way', hint: 'try again in a moment' })
-  }
+  const lock = await lockOrRefuse(world, store.places.lock)
   try {
-    const specs = servers.flatMap(({ secrets }) => Object.values(secrets))
+    const specs = servers.flatMap((server) => specsOf(server).map(([, spec]) => spec))
     const items = allWanted(world, context, specs)
     const values = new Map(await store.readValues())
     const meta = store.readMeta()

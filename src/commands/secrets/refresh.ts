@@ -4,9 +4,11 @@ import type { SecretSpec } from '../../registry/entry.ts'
 import { oneLine } from '../../report/messages.ts'
 import { type Fetched, type FetchOptions, fetchDue } from '../../secrets/cache/fetch.ts'
 import { adoptLock, type Lock, tryLock } from '../../secrets/cache/lock.ts'
+import type { Wanted } from '../../secrets/cache/policy.ts'
 import { openStore, type Store } from '../../secrets/cache/store.ts'
-import { allWanted, innerSource, isRemote, tokenPrint } from '../../secrets/open.ts'
+import { allWanted, innerSource, specsOf, tokenPrint } from '../../secrets/open.ts'
 import type { World } from '../../world.ts'
+import { lockOrRefuse } from './lock-or-refuse.ts'
 import { type Selection, select } from './selection.ts'
 
 export interface RefreshOptions {
@@ -22,7 +24,6 @@ export interface RefreshOptions {
 
 /** A fetch ends by itself even if a source never answers. */
 const FETCH_LIMIT_MS = 60_000
-const LOCK_POLL_MS = 50
 
 /**
  * `mcp-launch secrets refresh [server…]`: asks the sources anew. With `--due`, what a launch starts behind itself: all
@@ -38,19 +39,26 @@ export async function refresh(world: World, names: readonly string[], options: R
   if (lock === undefined) return 0
   const rows: Fetched[] = []
   try {
-    await fetchDue(world, store, innerSource(world, selection.context), items(world, selection, options), {
-      which: options.due ? 'due' : 'all',
-      evenIfBlocked: !options.due && !options.scheduled,
-      deadline: world.now() + FETCH_LIMIT_MS,
-      tokenPrint: () => tokenPrint(world, selection.context),
-      onFetched: (fetched) => {
-        rows.push(fetched)
-        recordFetched(world, fetched)
-        if (!options.json && !options.due) world.terminal.writeOut(`${rowText(fetched)}\n`)
+    const byProgram = await isForProgram(world, selection, options)
+    await fetchDue(
+      world,
+      store,
+      innerSource(world, selection.context, { byProgram }),
+      items(world, selection, options),
+      {
+        which: options.due ? 'due' : 'all',
+        evenIfBlocked: !options.due && !options.scheduled,
+        deadline: world.now() + FETCH_LIMIT_MS,
+        tokenPrint: () => tokenPrint(world, selection.context),
+        onFetched: (fetched) => {
+          rows.push(fetched)
+          recordFetched(world, fetched)
+          if (!options.json && !options.due) world.terminal.writeOut(`${rowText(fetched)}\n`)
+        },
+        onPurged: ({ ref }) => audit(world, { event: 'purge', ref: ref.text }),
+        onBlocked: recordBlock(world),
       },
-      onPurged: ({ ref }) => audit(world, { event: 'purge', ref: ref.text }),
-      onBlocked: recordBlock(world),
-    })
+    )
   } finally {
     lock.release()
   }
@@ -58,30 +66,38 @@ export async function refresh(world: World, names: readonly string[], options: R
   return exitCode(rows)
 }
 
-/** A launch's fetcher leaves it to whoever fetches already; a person waits for that to end. */
-async function takeLock(world: World, store: Store, options: RefreshOptions): Promise<Lock | undefined> {
-  const { lock: path } = store.places
-  if (options.lock !== undefined) return adoptLock(world, path, options.lock)
-  const limit = world.now() + FETCH_LIMIT_MS
-  for (;;) {
-    const lock = tryLock(world, path)
-    if (lock !== undefined || options.due) return lock
-    if (world.now() > limit) {
-      throw new LaunchError('unavailable', {
-        what: 'another refresh is still under way',
-        hint: 'try again in a moment',
-      })
-    }
-    await world.sleep(LOCK_POLL_MS)
-  }
+/** Without a service account a person may unlock 1Password; nobody else is ever prompted. */
+async function isForProgram(
+  world: World,
+  { context }: Selection,
+  { due, scheduled }: RefreshOptions,
+): Promise<boolean> {
+  if (due || scheduled || !world.terminal.stdinIsTerminal) return false
+  return (await tokenPrint(world, context)) === undefined
 }
 
-function items(world: World, { registry, context, servers }: Selection, { due }: RefreshOptions) {
-  const specsOf = (some: Selection['servers']): SecretSpec[] => some.flatMap(({ secrets }) => Object.values(secrets))
-  const named = specsOf(servers).filter(({ from }) => !due || isRemote(from))
+/**
+ * A launch's fetcher has the lock that was taken for it, or a free one if it comes too late for that, and leaves it to
+ * whoever fetches already; a person waits for that to end.
+ */
+function takeLock(world: World, store: Store, options: RefreshOptions): Lock | undefined | Promise<Lock> {
+  const { lock: path } = store.places
+  const adopted = options.lock === undefined ? undefined : adoptLock(world, path, options.lock)
+  if (options.due) return adopted ?? tryLock(world, path)
+  return adopted ?? lockOrRefuse(world, path)
+}
+
+/** What another server says of a reference's caching counts for that server. */
+function items(world: World, { registry, context, servers }: Selection, { due }: RefreshOptions): Wanted[] {
+  const cached = (some: Selection['servers']): SecretSpec[] =>
+    some
+      .flatMap((server) => specsOf(server).map(([, spec]) => spec))
+      .filter((spec) => allWanted(world, context, [spec]).every(({ policy }) => policy.kind !== 'never'))
+  const named = allWanted(world, context, cached(servers)).filter(({ policy }) => !due || policy.kind === 'time')
   const enabled = [...registry.servers.values()].filter((server) => server.enabled)
-  const together = due ? specsOf(enabled).filter(({ from }) => from.kind === 'op') : []
-  return allWanted(world, context, [...named, ...together]).filter(({ policy }) => policy.kind !== 'never')
+  const together = due ? cached(enabled).filter(({ from }) => from.kind === 'op') : []
+  const keys = new Set(named.map(({ key }) => key))
+  return [...named, ...allWanted(world, context, together).filter(({ key }) => !keys.has(key))]
 }
 
 function recordFetched(world: World, { item, outcome }: Fetched): void {

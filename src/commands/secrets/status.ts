@@ -1,6 +1,6 @@
-import { auditLog } from '../../audit.ts'
 import { LaunchError } from '../../errors.ts'
-import { processStart } from '../../process-start.ts'
+import { runningLaunches } from '../../lifecycle/launches.ts'
+import { isSuperseded } from '../../lifecycle/superseded.ts'
 import { type StatusRow, statusText } from '../../report/status.ts'
 import { isBlocked } from '../../secrets/cache/cooldown.ts'
 import { judge } from '../../secrets/cache/freshness.ts'
@@ -8,7 +8,7 @@ import type { Block, Meta } from '../../secrets/cache/meta.ts'
 import type { Wanted } from '../../secrets/cache/policy.ts'
 import { openStore } from '../../secrets/cache/store.ts'
 import type { CachedValue } from '../../secrets/cache/values.ts'
-import { allWanted } from '../../secrets/open.ts'
+import { allWanted, specsOf } from '../../secrets/open.ts'
 import type { World } from '../../world.ts'
 import { select } from './selection.ts'
 
@@ -27,9 +27,9 @@ export async function status(
   const store = await openStore(world, () => {})
   if (store instanceof LaunchError) throw store
   const [values, meta] = [await store.readValues(), store.readMeta()]
-  const running = runningServers(world)
+  const running = runningLaunches(world)
   const rows = servers.flatMap((server) =>
-    Object.entries(server.secrets).map(([name, spec]): StatusRow => {
+    specsOf(server).map(([name, spec]): StatusRow => {
       const [item] = allWanted(world, context, [spec]) as [Wanted]
       const entry = values.get(item.key)
       return {
@@ -38,7 +38,7 @@ export async function status(
         from: spec.from.text,
         ...facts(world, item, entry, meta, context.settings.cache.maxStaleMs, fileHash(world, item)),
         superseded: running
-          .filter((one) => one.server === server.name && one.since < (entry?.changedAt ?? 0))
+          .filter((one) => one.server === server.name && isSuperseded(entry, one.since))
           .map(({ pid }) => pid),
       }
     }),
@@ -71,51 +71,14 @@ function facts(
     ...(entry === undefined || verdict === 'useless' ? {} : { fetchedAt: entry.fetchedAt }),
     ...(entry === undefined || !Number.isFinite(policy.ttlMs) ? {} : { expiresAt: entry.fetchedAt + policy.ttlMs }),
     ...(block === undefined ? {} : { error: block.message }),
-    ...(isBlocked(block, now) ? { blockedUntil: block.until } : {}),
+    // A file is asked at every launch.
+    ...(policy.kind === 'time' && isBlocked(block, now) ? { blockedUntil: block.until } : {}),
   }
 }
 
 function fileHash(world: World, { policy }: Wanted): string | undefined {
   try {
     return policy.kind === 'content' ? world.sha256(world.files.read(policy.file)) : undefined
-  } catch {
-    return undefined
-  }
-}
-
-interface Running {
-  readonly server: string
-  readonly pid: number
-  /** Milliseconds since the epoch. */
-  readonly since: number
-}
-
-/** The servers that run now, from the audit log: a pid with its start time is the process that the line tells of. */
-function runningServers(world: World): Running[] {
-  return [`${auditLog(world)}.1`, auditLog(world)]
-    .flatMap((path) => lines(world, path))
-    .flatMap((line) => launchOf(line) ?? [])
-    .filter(({ pid, start }) => start !== 0 && processStart(world, pid) === start)
-}
-
-function lines(world: World, path: string): string[] {
-  try {
-    return world.files.read(path).toString().split('\n')
-  } catch {
-    return []
-  }
-}
-
-function launchOf(line: string): (Running & { readonly start: number }) | undefined {
-  if (!line.includes('"event":"launch"')) return undefined
-  try {
-    const { server, pid, start, time } = JSON.parse(line) as {
-      server: string
-      pid: number
-      start: number
-      time: string
-    }
-    return { server, pid, start, since: Date.parse(time) }
   } catch {
     return undefined
   }

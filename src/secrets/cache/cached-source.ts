@@ -5,10 +5,13 @@ import type { World } from '../../world.ts'
 import type { Ref } from '../ref.ts'
 import { Secret } from '../secret.ts'
 import type { Deadline, Outcome, Source } from '../source.ts'
+import { cacheError } from './cache-error.ts'
+import { contentHash } from './content-hash.ts'
 import { fetchApart, refusals, type StartFetch } from './fetch-apart.ts'
 import { judge, type Verdict } from './freshness.ts'
-import { tryLock } from './lock.ts'
-import type { Wanted } from './policy.ts'
+import { tryLock, tryLockForAnother } from './lock.ts'
+import type { Policy, Wanted } from './policy.ts'
+import { repeatedFailures } from './repeated-failures.ts'
 import { type OnDamage, openStore, type Store } from './store.ts'
 import type { CachedValue, Values } from './values.ts'
 
@@ -59,6 +62,19 @@ function askInner(inner: Source, wanted: readonly Wanted[], deadline: Deadline):
   )
 }
 
+/** A cache that can't be used stops no launch: the sources are asked from here. */
+function withoutCache(
+  inner: Source,
+  options: CacheOptions,
+  wanted: readonly Wanted[],
+  deadline: Deadline,
+  { message, hint }: LaunchError,
+): Promise<Answer> {
+  options.note(`${message}${hint === undefined ? '' : ` (${hint})`}`)
+  for (const { ref } of wanted) options.seen(ref, 'not cached')
+  return askInner(inner, wanted, deadline)
+}
+
 interface Judged {
   readonly item: Wanted
   readonly entry: CachedValue | undefined
@@ -74,11 +90,7 @@ async function fromCache(
   deadline: Deadline,
 ): Promise<Answer> {
   const store = await openStore(world, options.onDamage)
-  if (store instanceof LaunchError) {
-    options.note(`${store.message}${store.hint === undefined ? '' : ` (${store.hint})`}`)
-    for (const { ref } of wanted) options.seen(ref, 'not cached')
-    return askInner(inner, wanted, deadline)
-  }
+  if (store instanceof LaunchError) return withoutCache(inner, options, wanted, deadline, store)
   const judged = judgeAll(world, options, wanted, await store.readValues())
   const usable = judged.filter(({ verdict }) => verdict === 'fresh' || verdict === 'renew')
   const missing = judged.filter((one) => !usable.includes(one))
@@ -107,32 +119,28 @@ const isOfFile = ({ item }: Judged): boolean => item.policy.kind === 'content'
 
 function judgeAll(world: World, { settings }: CacheOptions, wanted: readonly Wanted[], values: Values): Judged[] {
   const hashes = new Map<string, string | undefined>()
-  const hashOf = (file: string): string | undefined => {
-    if (!hashes.has(file)) hashes.set(file, contentHash(world, file))
-    return hashes.get(file)
+  const hashOf = (policy: Policy): string | undefined => {
+    if (policy.kind !== 'content') return undefined
+    if (!hashes.has(policy.file)) hashes.set(policy.file, contentHash(world, policy))
+    return hashes.get(policy.file)
   }
   return wanted.map((item) => {
     const entry = values.get(item.key)
-    const hash = item.policy.kind === 'content' ? hashOf(item.policy.file) : undefined
+    const hash = hashOf(item.policy)
     const at = { now: world.now(), maxStaleMs: settings.maxStaleMs, contentHash: hash }
     return { item, entry, contentHash: hash, verdict: judge(entry, item.policy, at) }
   })
 }
 
-function contentHash(world: World, file: string): string | undefined {
-  try {
-    return world.sha256(world.files.read(file))
-  } catch {
-    return undefined
-  }
-}
-
 /** Nobody waits for it, so nobody hears of it either if it can't be started; the next launch tries again. */
 async function renewBehind(world: World, store: Store, due: readonly Wanted[], options: CacheOptions): Promise<void> {
   try {
-    const refused = await refusals(world, store.readMeta(), due, options.tokenPrint)
+    const meta = store.readMeta()
+    const failures = repeatedFailures(meta, due, world.now())
+    if (failures !== undefined) options.note(failures)
+    const refused = await refusals(world, meta, due, options.tokenPrint)
     if (refused.size === due.length) return
-    const lock = tryLock(world, store.places.lock)
+    const lock = tryLockForAnother(world, store.places.lock)
     if (lock !== undefined) await options.startFetch(lock.nonce)
   } catch {
     // The value is good for now.
@@ -154,26 +162,34 @@ async function fromFiles(
     missing.map(({ item }) => item),
     deadline,
   )
-  const found = new Map<string, CachedValue>()
-  for (const { item, contentHash: hash } of missing) {
+  const found = new Map<Wanted, CachedValue>()
+  for (const { item, entry, contentHash: hash } of missing) {
     const outcome = answer.get(item.ref.text)
     options.seen(item.ref, outcome instanceof Secret ? 'fetched' : 'failed')
     if (!(outcome instanceof Secret) || hash === undefined) continue
     const now = world.now()
-    found.set(item.key, { value: outcome, fetchedAt: now, changedAt: now, contentHash: hash })
+    const changedAt = entry?.value.equals(outcome) ? entry.changedAt : now
+    found.set(item, { value: outcome, fetchedAt: now, changedAt, contentHash: hash })
   }
   await remember(world, store, found)
   return answer
 }
 
 /** Whoever fetches at this moment isn't waited for: the next launch remembers. */
-async function remember(world: World, store: Store, found: Values): Promise<void> {
+async function remember(world: World, store: Store, found: ReadonlyMap<Wanted, CachedValue>): Promise<void> {
   if (found.size === 0) return
   try {
     const lock = tryLock(world, store.places.lock)
     if (lock === undefined) return
     try {
-      await store.write(new Map([...(await store.readValues()), ...found]), store.readMeta())
+      const [values, meta] = [new Map(await store.readValues()), store.readMeta()]
+      const refs = { ...meta.refs }
+      for (const [{ key, ref }, value] of found) {
+        values.set(key, value)
+        const { fetchedAt } = value
+        refs[key] = { text: ref.text, kind: ref.kind, attemptedAt: fetchedAt, fetchedAt }
+      }
+      await store.write(values, { ...meta, refs })
     } finally {
       lock.release()
     }
@@ -196,11 +212,11 @@ async function fromAfar(
     const verdict = judge(entry, item.policy, { now: world.now(), maxStaleMs: 0, contentHash: undefined })
     return verdict === 'fresh' || verdict === 'renew'
   }
-  const fetched = await fetchApart(world, store, items, { ...options, isUsable }, deadline)
-  if (fetched === 'cannot') return askInner(inner, items, deadline)
-  const answer = new Map<string, Outcome>()
-  for (const one of missing) answer.set(one.item.ref.text, orStale(world, one, fetched.get(one.item.key), options))
-  return answer
+  const fetched = await fetchApart(world, store, items, { ...options, isUsable }, deadline).catch(cacheError)
+  const isCached = !(fetched instanceof LaunchError)
+  const answer = isCached ? fetched : await withoutCache(inner, options, items, deadline, fetched)
+  const outcomeOf = ({ key, ref }: Wanted): Outcome | undefined => answer.get(isCached ? key : ref.text)
+  return new Map(missing.map((one) => [one.item.ref.text, orStale(world, one, outcomeOf(one.item), options)]))
 }
 
 /** An old value in place of an answer that the source could not give for now. */

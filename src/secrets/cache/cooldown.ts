@@ -47,6 +47,5 @@ export function blockAfter(previous: Block | undefined, error: LaunchError, now:
 export function isBlocked(block: Block | undefined, now: number, tokenPrint?: string): block is Block {
   if (block === undefined || now >= block.until) return false
   if (block.tokenPrint !== undefined && tokenPrint !== undefined && block.tokenPrint !== tokenPrint) return false
-  const [, longestMs] = TIMES[block.refusal] ?? [0, 0]
-  return block.until - now <= longestMs
+  return Object.hasOwn(TIMES, block.refusal) && block.until - now <= TIMES[block.refusal][1]
 }

@@ -2,7 +2,7 @@ import { LaunchError } from '../../errors.ts'
 import type { World } from '../../world.ts'
 import { type Deadline, type Outcome, SourceError } from '../source.ts'
 import { isBlocked } from './cooldown.ts'
-import { isAdopted, isLocked, type Lock, tryLock } from './lock.ts'
+import { isLocked, tryLockForAnother } from './lock.ts'
 import type { Block, Meta } from './meta.ts'
 import type { Wanted } from './policy.ts'
 import type { Store } from './store.ts'
@@ -27,7 +27,7 @@ export interface Apart {
  * the fetch goes on after it. The answer is keyed by {@link Wanted.key}; what is absent wasn't answered in time.
  * What was refused a short while ago is not asked for again: the same refusal is the answer.
  *
- * @returns `cannot` where no such process can be had, so that the caller asks the source itself.
+ * @throws where no such process can be had or it can't write its answers, so that the caller asks the source itself.
  */
 export async function fetchApart(
   world: World,
@@ -35,25 +35,24 @@ export async function fetchApart(
   items: readonly Wanted[],
   how: Apart,
   deadline: Deadline,
-): Promise<ReadonlyMap<string, Outcome> | 'cannot'> {
+): Promise<ReadonlyMap<string, Outcome>> {
   const since = world.now()
   const refused = await refusals(world, store.readMeta(), items, how.tokenPrint)
   const asked = items.filter(({ key }) => !refused.has(key))
   if (asked.length === 0) return refused
   const answers = async (): Promise<Map<string, Outcome>> => {
     const [values, meta] = [await store.readValues(), store.readMeta()]
-    const found = asked.map((item) => [item.key, outcomeOf(item, values.get(item.key), meta, since, how)] as const)
+    const found = asked.map(
+      (item) => [item.key, outcomeOf(world, item, values.get(item.key), meta, since, how)] as const,
+    )
     return new Map(found.filter((pair): pair is [string, Outcome] => pair[1] !== undefined))
   }
-  try {
-    await waitForFetch(world, store, asked, how.startFetch, answers, { since, deadline })
-  } catch {
-    return 'cannot'
-  }
+  await waitForFetch(world, store, asked, how.startFetch, answers, { since, deadline })
   return new Map([...refused, ...(await answers())])
 }
 
 function outcomeOf(
+  world: World,
   item: Wanted,
   entry: CachedValue | undefined,
   meta: Meta,
@@ -61,11 +60,16 @@ function outcomeOf(
   { isUsable }: Apart,
 ): Outcome | undefined {
   const error = meta.refs[item.key]?.error
-  if (error !== undefined && isSettled(meta, item.key, since)) return errorOf(error)
-  return isUsable(item, entry) ? entry?.value : undefined
+  const isAnswered = isSettled(world, meta, item.key, since)
+  if (isAnswered && error !== undefined) return errorOf(error)
+  return isAnswered || isUsable(item, entry) ? entry?.value : undefined
 }
 
-const isSettled = (meta: Meta, key: string, since: number): boolean => (meta.refs[key]?.attemptedAt ?? 0) >= since
+/** A time that is still to come was written down before the clock was set back. */
+function isSettled(world: World, meta: Meta, key: string, since: number): boolean {
+  const attemptedAt = meta.refs[key]?.attemptedAt ?? 0
+  return attemptedAt >= since && attemptedAt <= world.now()
+}
 
 /** What was refused a short while ago and is not to be asked for now, by {@link Wanted.key}. */
 export async function refusals(
@@ -103,20 +107,24 @@ async function waitForFetch(
   { since, deadline }: { since: number; deadline: Deadline },
 ): Promise<void> {
   const path = store.places.lock
-  let own: Lock | undefined
-  try {
-    for (let starts = 0; starts < MOST_STARTS && world.now() < deadline; ) {
-      own = tryLock(world, path)
-      if (own !== undefined) {
-        starts += 1
-        await startFetch(own.nonce)
-      }
-      await untilFree(world, store, asked, since, deadline)
-      if ((await answers()).size === asked.length) return
+  for (let starts = 0; world.now() < deadline; ) {
+    if (starts === MOST_STARTS) throw fetchedInVain()
+    const own = tryLockForAnother(world, path)
+    if (own !== undefined) {
+      starts += 1
+      await startFetch(own.nonce).catch((error: unknown) => {
+        own.release()
+        throw error
+      })
     }
-  } finally {
-    if (own !== undefined && !isAdopted(world, path, own)) own.release()
+    await untilFree(world, store, asked, since, deadline)
+    if ((await answers()).size === asked.length) return
+    await world.sleep(POLL_MS)
   }
+}
+
+function fetchedInVain(): LaunchError {
+  return new LaunchError('failure', { what: "can't use the cache", why: 'nothing that is fetched arrives in it' })
 }
 
 /** Returns when all are settled, when nobody fetches any more, or when the time is up. */
@@ -129,7 +137,7 @@ async function untilFree(
 ): Promise<void> {
   while (world.now() < deadline && isLocked(world, store.places.lock)) {
     const meta = store.readMeta()
-    if (asked.every(({ key }) => isSettled(meta, key, since))) return
+    if (asked.every(({ key }) => isSettled(world, meta, key, since))) return
     await world.sleep(POLL_MS)
   }
 }

@@ -2,6 +2,7 @@ import type { LaunchError } from '../../errors.ts'
 import type { World } from '../../world.ts'
 import { Secret } from '../secret.ts'
 import { type Deadline, type Outcome, type Source, SourceError } from '../source.ts'
+import { contentHash } from './content-hash.ts'
 import { blockAfter, isBlocked } from './cooldown.ts'
 import { judge } from './freshness.ts'
 import type { Block, Meta, RefState } from './meta.ts'
@@ -40,7 +41,7 @@ export async function fetchDue(
   options: FetchOptions,
 ): Promise<void> {
   const book = new Book(world, store, await store.readValues(), store.readMeta(), options)
-  const print = await options.tokenPrint()
+  const print = items.some(({ ref }) => ref.kind === 'op') ? await options.tokenPrint() : undefined
   const due = items.filter((item) => {
     const why = book.notDue(item, print)
     if (why !== undefined) options.onFetched({ item, outcome: why })
@@ -50,7 +51,9 @@ export async function fetchDue(
   await Promise.all(
     [...groups.values()].map(async (group) => {
       const refs = group.map(({ ref }) => ref)
-      await book.enter(group, await inner.resolve(refs, options.deadline), print)
+      // Before the question: a file that changes meanwhile must not be taken for the one that was read.
+      const hashes = new Map(group.map((item) => [item.key, contentHash(world, item.policy)]))
+      await book.enter(group, await inner.resolve(refs, options.deadline), { print, hashes })
     }),
   )
 }
@@ -85,25 +88,27 @@ class Book {
   }
 
   /** Enters the answers of one question and writes both files. */
-  enter(group: readonly Wanted[], answer: ReadonlyMap<string, Outcome>, tokenPrint: string | undefined): Promise<void> {
+  enter(
+    group: readonly Wanted[],
+    answer: ReadonlyMap<string, Outcome>,
+    { print, hashes }: { print: string | undefined; hashes: ReadonlyMap<string, string | undefined> },
+  ): Promise<void> {
     const wholeSource = new Set<LaunchError>()
     for (const item of group) {
       const outcome = answer.get(item.ref.text) ?? unanswered(item)
-      if (outcome instanceof Secret) this.#enterValue(item, outcome)
-      else this.#enterRefusal(item, outcome, tokenPrint)
+      if (outcome instanceof Secret) this.#enterValue(item, outcome, hashes.get(item.key))
+      else this.#enterRefusal(item, outcome, print)
       if (outcome instanceof SourceError && outcome.refusal !== 'said-no') wholeSource.add(outcome)
       this.#options.onFetched({ item, outcome })
     }
     const kind = group[0]?.ref.kind
-    if (kind === 'op') this.#enterSource(kind, [...wholeSource][0], tokenPrint)
+    if (kind === 'op' || kind === 'op-env') this.#enterSource(kind, [...wholeSource][0], print)
     this.#writing = this.#writing.then(() => this.#write())
     return this.#writing
   }
 
-  #enterValue(item: Wanted, value: Secret): void {
+  #enterValue(item: Wanted, value: Secret, contentHash: string | undefined): void {
     const now = this.#world.now()
-    const file = item.policy.kind === 'content' ? item.policy.file : undefined
-    const contentHash = file === undefined ? undefined : this.#world.sha256(this.#world.files.read(file))
     const before = this.#values.get(item.key)
     const changedAt = before?.value.equals(value) ? before.changedAt : now
     this.#values.set(item.key, {

@@ -41,24 +41,48 @@ export interface Block {
 
 const NOTHING: Meta = { format: 1, writtenAt: 0, refs: {}, sources: {} }
 
+/** What is malformed in it is left out. */
 export function readMeta(world: World, places: Places): Meta {
   try {
     const meta: unknown = JSON.parse(world.files.read(places.meta).toString())
-    return isMeta(meta) ? meta : NOTHING
+    if (!isMeta(meta)) return NOTHING
+    return { ...meta, refs: only(meta.refs, isRefState), sources: only(meta.sources, isBlock) }
   } catch {
     return NOTHING
   }
 }
 
 function isMeta(meta: unknown): meta is Meta {
-  if (typeof meta !== 'object' || meta === null) return false
-  const { format, refs, sources } = meta as Record<string, unknown>
-  const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
-  return format === 1 && isObject(refs) && isObject(sources)
+  return isObject(meta) && meta['format'] === 1 && isObject(meta['refs']) && isObject(meta['sources'])
+}
+
+function isRefState(state: unknown): boolean {
+  if (!isObject(state)) return false
+  const { text, kind, attemptedAt, error } = state
+  const isDated = typeof text === 'string' && typeof kind === 'string' && typeof attemptedAt === 'number'
+  return isDated && (error === undefined || isBlock(error))
+}
+
+function isBlock(block: unknown): boolean {
+  if (!isObject(block)) return false
+  const { refusal, message, hint, tokenPrint } = block
+  const isText = (value: unknown) => value === undefined || typeof value === 'string'
+  const isTimed = ['since', 'until', 'failures'].every((name) => typeof block[name] === 'number')
+  return isTimed && typeof refusal === 'string' && typeof message === 'string' && isText(hint) && isText(tokenPrint)
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function only<T>(entries: Readonly<Record<string, T>>, isGood: (value: unknown) => boolean): Record<string, T> {
+  return Object.fromEntries(Object.entries(entries).filter(([, value]) => isGood(value)))
 }
 
 /** To be called under the lock. */
 export function writeMeta(world: World, places: Places, meta: Meta): void {
   world.files.makeDirectory(places.directory)
+  // A file can't be renamed over one.
+  if (world.files.lstat(places.meta)?.kind === 'directory') world.files.remove(places.meta)
   world.files.writeWhole(places.meta, JSON.stringify({ ...meta, writtenAt: world.now() }))
 }

@@ -25,7 +25,8 @@ export async function cachedAge(
   )
 }
 
-async function peekValues(world: World): Promise<Values> {
+/** What the cache has. Nothing is made or changed; none if it can't be read. */
+export async function peekValues(world: World): Promise<Values> {
   try {
     const where = places(world)
     const identity = await readIdentity(world, where)

@@ -1,6 +1,9 @@
-import { errnoWords, LaunchError } from '../../errors.ts'
+import type { LaunchError } from '../../errors.ts'
+import { assertOnlyOwnerWrites } from '../../permissions.ts'
 import type { World } from '../../world.ts'
+import { cacheError } from './cache-error.ts'
 import { openIdentity } from './identity.ts'
+import { sweep } from './lock.ts'
 import { type Meta, readMeta, writeMeta } from './meta.ts'
 import { type Places, places } from './places.ts'
 import { readValues, setAside, type Values, writeValues } from './values.ts'
@@ -13,12 +16,13 @@ export interface Store {
   readMeta(): Meta
   /**
    * Writes both, the values first: a crash between the two leaves new values with old states, which is harmless.
-   * What could not be read before is set aside. To be called under the lock.
+   * What could not be read before is set aside, and what killed writers left is removed. To be called under the lock.
+   * Throws LaunchError if they can't be written.
    */
   write(values: Values, meta: Meta): Promise<void>
 }
 
-/** Told of damage: the audit log's business. */
+/** Told of damage, once, by who sets it aside: the audit log's business. */
 export type OnDamage = (file: string, why: string) => void
 
 /** Opens the cache, or tells why it can't be used: a home that can't be written, a key that others can read. */
@@ -26,28 +30,45 @@ export async function openStore(world: World, onDamage: OnDamage): Promise<Store
   try {
     const where = places(world)
     world.files.makeDirectory(where.directory)
+    assertOwn(world, where.directory)
     const identity = await openIdentity(world, where)
     return {
       places: where,
       async readValues() {
         const reading = await readValues(world, where, identity)
-        if (reading.kind === 'damaged') onDamage(where.values, reading.why)
         return reading.kind === 'values' ? reading.values : new Map()
       },
       readMeta: () => readMeta(world, where),
       async write(values, meta) {
-        const { kind } = await readValues(world, where, identity)
-        if (kind === 'damaged') setAside(world, where)
-        writeMeta(world, where, { ...meta, checksum: await writeValues(world, where, identity, values) })
+        try {
+          await write(world, where, identity, { values, meta, onDamage })
+        } catch (error) {
+          throw cacheError(error)
+        }
       },
     }
   } catch (error) {
-    if (error instanceof LaunchError) return error
-    return new LaunchError('failure', {
-      what: "can't use the cache",
-      why: errnoWords(error),
-      hint: 'secrets are asked for at every start until it can be written',
-      cause: error,
-    })
+    return cacheError(error)
   }
+}
+
+async function write(
+  world: World,
+  where: Places,
+  identity: Uint8Array,
+  { values, meta, onDamage }: { values: Values; meta: Meta; onDamage: OnDamage },
+): Promise<void> {
+  sweep(world, where.lock, [where.values, where.meta])
+  const reading = await readValues(world, where, identity)
+  if (reading.kind === 'damaged') {
+    setAside(world, where)
+    onDamage(where.values, reading.why)
+  }
+  writeMeta(world, where, { ...meta, checksum: await writeValues(world, where, identity, values) })
+}
+
+/** Somebody who can write there could have us write through a link of theirs. */
+function assertOwn(world: World, directory: string): void {
+  const stat = world.files.stat(directory)
+  if (stat !== undefined) assertOnlyOwnerWrites(world, directory, stat, 'the cache directory')
 }

@@ -1,3 +1,4 @@
+import { errnoOf, errnoWords } from '../../errors.ts'
 import type { World } from '../../world.ts'
 import { Secret } from '../secret.ts'
 import { DamagedAgeFile, decryptAgeFile } from './age-file.ts'
@@ -30,6 +31,18 @@ interface Content {
 
 /** Reads `secrets.enc`. Whatever is odd about it is damage: the values can be fetched again. */
 export async function readValues(world: World, places: Places, identity: Uint8Array): Promise<Reading> {
+  try {
+    return await readFile(world, places, identity)
+  } catch (error) {
+    if (error instanceof DamagedAgeFile) return { kind: 'damaged', why: error.message }
+    // Set aside between the look and the reading.
+    if (errnoOf(error) === 'ENOENT') return { kind: 'none' }
+    const why = errnoOf(error) === undefined ? 'its content is malformed' : `it can't be read: ${errnoWords(error)}`
+    return { kind: 'damaged', why }
+  }
+}
+
+async function readFile(world: World, places: Places, identity: Uint8Array): Promise<Reading> {
   const stat = world.files.lstat(places.values)
   if (stat === undefined) return { kind: 'none' }
   if (stat.kind !== 'file') return { kind: 'damaged', why: 'it is no regular file' }
@@ -37,13 +50,9 @@ export async function readValues(world: World, places: Places, identity: Uint8Ar
     return { kind: 'damaged', why: "it is not this user's alone" }
   if (stat.size > LARGEST_BYTES) return { kind: 'damaged', why: 'it is too large' }
   const file = world.files.read(places.values)
-  try {
-    const content = JSON.parse((await decryptAgeFile(world, identity, file)).toString()) as Content
-    if (content.format !== FORMAT) return { kind: 'damaged', why: `it has format ${Number(content.format)}` }
-    return { kind: 'values', values: valuesOf(content), checksum: world.sha256(file) }
-  } catch (error) {
-    return { kind: 'damaged', why: error instanceof DamagedAgeFile ? error.message : 'its content is malformed' }
-  }
+  const content = JSON.parse((await decryptAgeFile(world, identity, file)).toString()) as Content
+  if (content.format !== FORMAT) return { kind: 'damaged', why: `it has format ${Number(content.format)}` }
+  return { kind: 'values', values: valuesOf(content), checksum: world.sha256(file) }
 }
 
 function valuesOf({ entries }: Content): Values {
@@ -67,5 +76,6 @@ export async function writeValues(world: World, places: Places, identity: Uint8A
 
 /** Moves what can't be read out of the way, where it can be looked at; the one set aside before is replaced. */
 export function setAside(world: World, places: Places): void {
+  world.files.remove(`${places.values}.damaged`)
   world.files.rename(places.values, `${places.values}.damaged`)
 }

@@ -1,0 +1,56 @@
+import { auditLogs } from '../audit.ts'
+import { processStart } from '../process-start.ts'
+import type { World } from '../world.ts'
+
+/** A launch that the audit log tells of. */
+export interface Launch {
+  readonly server: string
+  /** Of the launcher, and of the server that it became. */
+  readonly pid: number
+  /** With `pid`, one process for ever (`processStart`); 0 where that could not be told. */
+  readonly start: number
+  /** Milliseconds since the epoch. */
+  readonly since: number
+  /** Its scope, if it has one. */
+  readonly unit?: string
+  readonly client?: { readonly pid: number; readonly program?: string }
+}
+
+/** Every launch in the audit logs, oldest first; lines that aren't one are passed over. */
+export function launches(world: World): Launch[] {
+  return auditLogs(world)
+    .flatMap((path) => lines(world, path))
+    .flatMap((line) => launchOf(line) ?? [])
+}
+
+/** The servers that run now: a pid with its start time is the process that the line tells of. */
+export function runningLaunches(world: World, all = launches(world)): Launch[] {
+  return all.filter((launch) => isRunning(world, launch))
+}
+
+export function isRunning(world: World, { pid, start }: Pick<Launch, 'pid' | 'start'>): boolean {
+  return start !== 0 && processStart(world, pid) === start
+}
+
+function lines(world: World, path: string): string[] {
+  try {
+    return world.files.read(path).toString().split('\n')
+  } catch {
+    return []
+  }
+}
+
+function launchOf(line: string): Launch | undefined {
+  if (!line.includes('"event":"launch"')) return undefined
+  try {
+    const { server, pid, start, time, unit, client } = JSON.parse(line) as Launch & { time: string }
+    if (typeof server !== 'string' || !Number.isInteger(pid) || !Number.isInteger(start)) return undefined
+    return {
+      ...{ server, pid, start, since: Date.parse(time) },
+      ...(typeof unit === 'string' ? { unit } : {}),
+      ...(Number.isInteger(client?.pid) ? { client: client as NonNullable<Launch['client']> } : {}),
+    }
+  } catch {
+    return undefined
+  }
+}

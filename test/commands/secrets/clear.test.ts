@@ -1,0 +1,106 @@
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { clear } from '../../../src/commands/secrets/clear.ts'
+import { refresh } from '../../../src/commands/secrets/refresh.ts'
+import { User } from './home.ts'
+
+async function filled(): Promise<User> {
+  const user = new User()
+  user.register({
+    one: { A: user.script('a', 'echo canary-a') },
+    two: { B: user.script('b', 'echo canary-b'), C: user.script('c', 'exit 1') },
+  })
+  await refresh(user.world, [], {})
+  user.said()
+  return user
+}
+
+const secretFiles = (user: User) =>
+  readdirSync(join(user.home, '.cache/mcp-launch')).filter((name) => name.startsWith('secrets'))
+
+describe('secrets clear', () => {
+  test('removes all, with what was set aside and what killed writers left', async () => {
+    const user = await filled()
+    const { values } = (await user.store()).places
+    for (const name of [`${values}.damaged`, `${values}.17.tmp`]) writeFileSync(name, 'old')
+    await clear(user.world, [], {})
+    expect(user.said()).toMatch(/^cleared (~\/\.cache\/mcp-launch\/secrets\.[a-z0-9.]+(, |\n)){4}$/)
+    expect(secretFiles(user)).toEqual([])
+    await clear(user.world, [], {})
+    expect(user.said()).toBe('nothing to clear\n')
+  })
+
+  test('prints JSON', async () => {
+    const user = await filled()
+    await clear(user.world, [], { json: true })
+    const { cleared } = JSON.parse(user.said()) as { cleared: string[] }
+    expect(cleared.sort()).toEqual(['~/.cache/mcp-launch/secrets.enc', '~/.cache/mcp-launch/secrets.meta'])
+    await clear(user.world, [], { json: true })
+    expect(JSON.parse(user.said())).toEqual({ cleared: [] })
+  })
+
+  test('of one server keeps the others', async () => {
+    const user = await filled()
+    const { values } = (await user.store()).places
+    for (const name of [`${values}.damaged`, `${values}.17.tmp`]) writeFileSync(name, 'old')
+    await clear(user.world, ['two'], {})
+    expect(user.said()).toBe('cleared {"command":["~/b.sh"]}, {"command":["~/c.sh"]}\n')
+    expect(await user.cached()).toEqual(['canary-a'])
+    expect(Object.keys((await user.store()).readMeta().refs)).toHaveLength(1)
+    expect(secretFiles(user).sort()).toEqual(['secrets.enc', 'secrets.meta'])
+    await clear(user.world, ['two'], {})
+    expect(user.said()).toBe('nothing to clear\n')
+  })
+
+  test('refuses an unknown server and clears nothing', async () => {
+    const user = await filled()
+    await expect(clear(user.world, ['one', 'tow'], {})).rejects.toMatchObject({ exitCode: 2 })
+    expect(await user.cached()).toEqual(['canary-a', 'canary-b'])
+  })
+
+  test('where there never was a cache makes none', async () => {
+    const user = new User()
+    await clear(user.world, [], {})
+    expect(user.said()).toBe('nothing to clear\n')
+    expect(existsSync(join(user.home, '.cache'))).toBe(false)
+  })
+
+  test('needs no registry', async () => {
+    const user = await filled()
+    user.world.files.remove(join(user.home, '.config'))
+    await clear(user.world, [], {})
+    expect(secretFiles(user)).toEqual([])
+  })
+
+  test.each([
+    ['all', []],
+    ['one', ['one']],
+  ])('of %s outlasts a refresh that is under way', async (_, names) => {
+    const user = await filled()
+    const go = join(user.home, 'go')
+    const other = user.script('a', 'echo canary-a')
+    user.register({
+      one: { A: other },
+      two: { B: user.script('b', `touch ${go}.begun; until [ -e ${go} ]; do sleep 0.02; done; echo canary-b`) },
+    })
+    const refreshing = refresh(user.world, ['two'], {})
+    await expect.poll(() => existsSync(`${go}.begun`)).toBe(true)
+    const clearing = clear(user.world, names, {})
+    writeFileSync(go, '')
+    await Promise.all([refreshing, clearing])
+    expect(await user.cached()).toEqual(names.length === 0 ? [] : ['canary-b'])
+  })
+
+  test('says what it cannot remove', async () => {
+    const user = await filled()
+    const remove = () => {
+      throw Object.assign(new Error('ro'), { code: 'EROFS' })
+    }
+    const world = { ...user.world, files: { ...user.world.files, remove } }
+    await expect(clear(world, [], {})).rejects.toMatchObject({
+      message: `can't clear the cache "${user.home}/.cache/mcp-launch": read-only file system`,
+      exitCode: 1,
+    })
+  })
+})

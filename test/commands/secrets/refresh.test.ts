@@ -1,0 +1,214 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { refresh } from '../../../src/commands/secrets/refresh.ts'
+import { type Lock, tryLock, tryLockForAnother } from '../../../src/secrets/cache/lock.ts'
+import { User } from './home.ts'
+
+const audited = (user: User) =>
+  readFileSync(join(user.home, '.local/state/mcp-launch/audit.jsonl'), 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+
+describe('secrets refresh', () => {
+  test('asks for all, says what came of each, and ends with 0', async () => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', 'echo canary-a') }, two: { B: user.script('b', 'echo canary-b') } })
+    expect(await refresh(user.world, [], {})).toBe(0)
+    expect(user.said().split('\n').sort()).toEqual([
+      '',
+      'fetched  {"command":["~/a.sh"]}',
+      'fetched  {"command":["~/b.sh"]}',
+    ])
+    expect(await user.cached()).toEqual(['canary-a', 'canary-b'])
+    expect(audited(user).map(({ event, outcome }) => [event, outcome])).toEqual([
+      ['refresh', 'fetched'],
+      ['refresh', 'fetched'],
+    ])
+    expect(JSON.stringify(audited(user))).not.toContain('canary')
+  })
+
+  test('asks for some', async () => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', 'echo a') }, two: { B: user.script('b', 'echo b') } })
+    expect(await refresh(user.world, ['two'], {})).toBe(0)
+    expect(await user.cached()).toEqual(['b'])
+  })
+
+  test('says what failed and what to do, and ends with 1', async () => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', 'echo locked >&2; exit 3') } })
+    expect(await refresh(user.world, [], {})).toBe(1)
+    expect(user.said()).toBe(
+      'failed  can\'t resolve "command ~/a.sh": it ended with 3: locked\n' +
+        '        hint: run the command by hand and see what it says\n',
+    )
+    expect(audited(user)).toMatchObject([{ event: 'refresh', outcome: 'failed' }])
+  })
+
+  test('ends with 75 if a later try may mend it all, and with 1 if not', async () => {
+    const user = new User()
+    const away = user.script('away', 'exit 75')
+    user.register({ one: { A: away } })
+    expect(await refresh(user.world, [], {})).toBe(75)
+    user.register({ one: { A: away, B: user.script('no', 'exit 1') } })
+    expect(await refresh(user.world, [], {})).toBe(1)
+  })
+
+  test('prints JSON', async () => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', 'echo canary') }, two: { B: user.script('b', 'exit 1') } })
+    expect(await refresh(user.world, [], { json: true })).toBe(1)
+    const { secrets } = JSON.parse(user.said()) as { secrets: { outcome: string }[] }
+    expect(secrets.sort((a, b) => a.outcome.localeCompare(b.outcome))).toEqual([
+      {
+        ref: '{"command":["~/b.sh"]}',
+        outcome: 'failed',
+        error: 'can\'t resolve "command ~/b.sh": it ended with 1',
+        hint: 'run the command by hand and see what it says',
+      },
+      { ref: '{"command":["~/a.sh"]}', outcome: 'fetched' },
+    ])
+  })
+
+  test('refuses an unknown server before it asks anybody', async () => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', `touch ${user.home}/asked; echo a`) } })
+    await expect(refresh(user.world, ['one', 'tow'], {})).rejects.toMatchObject({ exitCode: 2 })
+    expect(user.world.files.stat(join(user.home, 'asked'))).toBeUndefined()
+  })
+
+  test('says each as it is settled', async () => {
+    const user = new User()
+    const go = join(user.home, 'go')
+    user.register({
+      one: { A: user.script('a', 'echo a'), B: user.script('b', `until [ -e ${go} ]; do sleep 0.02; done; echo b`) },
+    })
+    const refreshing = refresh(user.world, [], {})
+    let early = ''
+    await expect
+      .poll(() => {
+        early += user.said()
+        return early
+      })
+      .toBe('fetched  {"command":["~/a.sh"]}\n')
+    writeFileSync(go, '')
+    expect(await refreshing).toBe(0)
+    expect(user.said()).toBe('fetched  {"command":["~/b.sh"]}\n')
+  })
+
+  test('waits for another that is under way', async () => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', 'echo a') } })
+    const held = tryLock(user.world, (await user.store()).places.lock) as Lock
+    const refreshing = refresh(user.world, [], {})
+    expect(user.said()).toBe('')
+    held.release()
+    expect(await refreshing).toBe(0)
+    expect(await user.cached()).toEqual(['a'])
+  })
+
+  test('gives up after a minute of waiting, with 75', async () => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', 'echo a') } })
+    tryLock(user.world, (await user.store()).places.lock)
+    const sleep = () => {
+      user.shift += 30_000
+      return Promise.resolve()
+    }
+    await expect(refresh({ ...user.world, sleep }, [], {})).rejects.toMatchObject({
+      message: 'another refresh is still under way',
+      exitCode: 75,
+    })
+  })
+
+  test('says so if the cache cannot be written', async () => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', 'echo a') } })
+    await user.store()
+    const full = () => {
+      throw Object.assign(new Error('full'), { code: 'ENOSPC' })
+    }
+    const world = { ...user.world, files: { ...user.world.files, writeWhole: full } }
+    await expect(refresh(world, [], {})).rejects.toMatchObject({
+      message: "can't use the cache: no space left on the device",
+      exitCode: 1,
+    })
+  })
+
+  test('asks also for what was refused a short while ago, unless a timer asks', async () => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', `echo x >> ${user.home}/calls; exit 1`) } })
+    const calls = () => readFileSync(join(user.home, 'calls'), 'utf8').length / 2
+    await refresh(user.world, [], {})
+    await refresh(user.world, [], {})
+    expect(calls()).toBe(2)
+    user.said()
+    expect(await refresh(user.world, [], { scheduled: true })).toBe(0)
+    expect(calls()).toBe(2)
+    expect(user.said()).toBe('blocked  {"command":["~/a.sh"]}\n')
+  })
+
+  test('leaves out what is never cached', async () => {
+    const user = new User({ E: 'e' })
+    user.register({ one: { A: 'env:E', B: { from: user.script('b', 'exit 1'), cache: false } } })
+    expect(await refresh(user.world, [], {})).toBe(0)
+    expect(user.said()).toBe('')
+    expect(await user.cached()).toEqual([])
+  })
+
+  test('fetches for a server what another one does not cache', async () => {
+    const user = new User()
+    const from = user.script('a', 'echo a')
+    user.register({ one: { A: { from, cache: false } }, two: { A: from } })
+    for (const servers of [[], ['two'], ['one', 'two']]) {
+      expect(await refresh(user.world, servers, {})).toBe(0)
+      expect(user.said()).toBe('fetched  {"command":["~/a.sh"]}\n')
+    }
+  })
+})
+
+describe('secrets refresh --due, behind a launch', () => {
+  test('asks for what is missing or nearly expired, and prints nothing', async () => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', `echo x >> ${user.home}/calls; echo a`) } })
+    const calls = () => readFileSync(join(user.home, 'calls'), 'utf8').length / 2
+    for (const _ of [1, 2, 3]) expect(await refresh(user.world, ['one'], { due: true })).toBe(0)
+    expect(calls()).toBe(1)
+    user.shift = 3.5 * 3_600_000
+    expect(await refresh(user.world, ['one'], { due: true })).toBe(0)
+    expect(calls()).toBe(2)
+    expect(user.said()).toBe('')
+  })
+
+  test('leaves it to whoever fetches already', async () => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', 'echo a') } })
+    tryLock(user.world, (await user.store()).places.lock)
+    expect(await refresh(user.world, ['one'], { due: true })).toBe(0)
+    expect(await user.cached()).toEqual([])
+  })
+
+  test('has the lock that was taken for it, and leaves none', async () => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', 'echo a') } })
+    const path = (await user.store()).places.lock
+    const { nonce } = tryLockForAnother(user.world, path) as Lock
+    expect(await refresh(user.world, ['one'], { due: true, lock: nonce })).toBe(0)
+    expect(await user.cached()).toEqual(['a'])
+    expect(user.world.files.stat(path)).toBeUndefined()
+  })
+
+  test('that comes too late for it takes a free one, and never one that is held', async () => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', 'echo a') } })
+    const path = (await user.store()).places.lock
+    const held = tryLock(user.world, path) as Lock
+    expect(await refresh(user.world, ['one'], { due: true, lock: 'f'.repeat(24) })).toBe(0)
+    expect(await user.cached()).toEqual([])
+    held.release()
+    expect(await refresh(user.world, ['one'], { due: true, lock: 'f'.repeat(24) })).toBe(0)
+    expect(await user.cached()).toEqual(['a'])
+  })
+})
