@@ -116,7 +116,7 @@ interface SecretsOptions {
   readonly json?: boolean
   readonly due?: boolean
   readonly scheduled?: boolean
-  readonly lock?: string
+  readonly lock?: readonly string[]
 }
 
 function secretsCommands(program: Command, world: World, end: (status: number) => void): void {
@@ -131,7 +131,9 @@ function secretsCommands(program: Command, world: World, end: (status: number) =
   subcommand('refresh', 'ask the sources anew, for these servers or for all')
     .addOption(new Option('--scheduled', 'for a timer: leave out what was refused a short while ago'))
     .addOption(new Option('--due', 'for a launch: only what is missing or nearly expired').hideHelp())
-    .addOption(new Option('--lock <nonce>').hideHelp())
+    .addOption(
+      new Option('--lock <nonce>').hideHelp().argParser((nonce, nonces: readonly string[] = []) => [...nonces, nonce]),
+    )
     .action(async (servers: string[], options: SecretsOptions) => end(await refresh(world, servers, options)))
   subcommand(
     'status',

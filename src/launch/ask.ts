@@ -34,7 +34,7 @@ export const askForLaunch: Ask = async (world, registered) => {
   const seen = new Map<string, CacheState>()
   const all = specs.map(([, spec]) => spec)
   const source = secretSource(world, registered, all, {
-    startFetch: (nonce) => startFetch(world, registered, nonce),
+    startFetch: (nonces) => startFetch(world, registered, nonces),
     note: (text) => notes.push(text),
     seen: (ref, state) => seen.set(ref.text, state),
     onDamage: (file, why) => audit(world, { event: 'damage', file, why }),
@@ -86,9 +86,10 @@ function deadline(world: World, { settings }: Registered): number {
   return world.now() + settings.cache.resolveTimeoutMs
 }
 
-/** `secrets refresh` in a process of its own, which takes over the lock that we hold. */
-function startFetch(world: World, { registryPath, server }: Registered, nonce: string): Promise<void> {
+/** `secrets refresh` in a process of its own, which takes over the locks that we hold. */
+function startFetch(world: World, { registryPath, server }: Registered, nonces: readonly string[]): Promise<void> {
   const [program, ...words] = world.processes.self
-  const args = ['secrets', 'refresh', '--due', '--lock', nonce, '--registry', registryPath, server.name]
+  const locks = nonces.flatMap((nonce) => ['--lock', nonce])
+  const args = ['secrets', 'refresh', '--due', ...locks, '--registry', registryPath, server.name]
   return world.processes.startDetached([program, ...words, ...args], world.env)
 }

@@ -1,5 +1,7 @@
 import { errnoWords, LaunchError } from '../../errors.ts'
-import { places } from '../../secrets/cache/places.ts'
+import type { Lock } from '../../secrets/cache/lock.ts'
+import { type Places, places } from '../../secrets/cache/places.ts'
+import { questionLocks } from '../../secrets/cache/question.ts'
 import { openStore } from '../../secrets/cache/store.ts'
 import { allWanted, specsOf } from '../../secrets/open.ts'
 import type { World } from '../../world.ts'
@@ -24,16 +26,31 @@ export async function clear(
   world.terminal.writeOut(`${text}\n`)
 }
 
-/** At once, and again when nobody fetches: who does so has the values in memory and writes all of them. */
+/** At once, and again when nobody fetches any more: an answer that is on its way would be written after it. */
 async function clearAll(world: World): Promise<string[]> {
-  const { directory, lock: path } = places(world)
+  const { directory } = places(world)
   const cleared = removeAll(world)
   if (world.files.stat(directory) === undefined) return cleared
-  const lock = await lockOrRefuse(world, path)
+  const lock = await lockAll(world, places(world))
   try {
     return [...new Set([...cleared, ...removeAll(world)])]
   } finally {
     lock.release()
+  }
+}
+
+/** All that fetch have ended and nobody writes. */
+async function lockAll(world: World, where: Places): Promise<Pick<Lock, 'release'>> {
+  const locks: Lock[] = []
+  const release = (): void => {
+    for (const lock of locks) lock.release()
+  }
+  try {
+    for (const path of [...questionLocks(world, where), where.lock]) locks.push(await lockOrRefuse(world, path))
+    return { release }
+  } catch (error) {
+    release()
+    throw error
   }
 }
 
@@ -55,7 +72,7 @@ async function clearServers(world: World, names: readonly string[], registry: st
   const { context, servers } = select(world, names, registry)
   const store = await openStore(world, () => {})
   if (store instanceof LaunchError) throw store
-  const lock = await lockOrRefuse(world, store.places.lock)
+  const lock = await lockAll(world, store.places)
   try {
     const specs = servers.flatMap((server) => specsOf(server).map(([, spec]) => spec))
     const items = allWanted(world, context, specs)

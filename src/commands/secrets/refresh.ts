@@ -5,7 +5,8 @@ import { oneLine } from '../../report/messages.ts'
 import { type Fetched, type FetchOptions, fetchDue } from '../../secrets/cache/fetch.ts'
 import { adoptLock, type Lock, tryLock } from '../../secrets/cache/lock.ts'
 import type { Wanted } from '../../secrets/cache/policy.ts'
-import { openStore, type Store } from '../../secrets/cache/store.ts'
+import { questionLock } from '../../secrets/cache/question.ts'
+import { openStore } from '../../secrets/cache/store.ts'
 import { allWanted, innerSource, specsOf, tokenPrint } from '../../secrets/open.ts'
 import type { World } from '../../world.ts'
 import { lockOrRefuse } from './lock-or-refuse.ts'
@@ -18,8 +19,8 @@ export interface RefreshOptions {
   readonly due?: boolean
   /** For a timer: everything but what was refused a short while ago. */
   readonly scheduled?: boolean
-  /** The nonce of a lock that was taken for us. */
-  readonly lock?: string
+  /** The nonces of locks that were taken for us. */
+  readonly lock?: readonly string[]
 }
 
 /** A fetch ends by itself even if a source never answers. */
@@ -35,33 +36,23 @@ export async function refresh(world: World, names: readonly string[], options: R
   const selection = select(world, names, options.registry)
   const store = await openStore(world, (file, why) => audit(world, { event: 'damage', file, why }))
   if (store instanceof LaunchError) throw store
-  const lock = await takeLock(world, store, options)
-  if (lock === undefined) return 0
   const rows: Fetched[] = []
-  try {
-    const byProgram = await isForProgram(world, selection, options)
-    await fetchDue(
-      world,
-      store,
-      innerSource(world, selection.context, { byProgram }),
-      items(world, selection, options),
-      {
-        which: options.due ? 'due' : 'all',
-        evenIfBlocked: !options.due && !options.scheduled,
-        deadline: world.now() + FETCH_LIMIT_MS,
-        tokenPrint: () => tokenPrint(world, selection.context),
-        onFetched: (fetched) => {
-          rows.push(fetched)
-          recordFetched(world, fetched)
-          if (!options.json && !options.due) world.terminal.writeOut(`${rowText(fetched)}\n`)
-        },
-        onPurged: ({ ref }) => audit(world, { event: 'purge', ref: ref.text }),
-        onBlocked: recordBlock(world),
-      },
-    )
-  } finally {
-    lock.release()
-  }
+  const byProgram = await isForProgram(world, selection, options)
+  const inner = innerSource(world, selection.context, { byProgram })
+  await fetchDue(world, store, inner, items(world, selection, options), {
+    which: options.due ? 'due' : 'all',
+    evenIfBlocked: !options.due && !options.scheduled,
+    limitMs: FETCH_LIMIT_MS,
+    lockFor: (question) => takeLock(world, questionLock(world, store.places, question), options),
+    tokenPrint: () => tokenPrint(world, selection.context),
+    onFetched: (fetched) => {
+      rows.push(fetched)
+      recordFetched(world, fetched)
+      if (!options.json && !options.due) world.terminal.writeOut(`${rowText(fetched)}\n`)
+    },
+    onPurged: ({ ref }) => audit(world, { event: 'purge', ref: ref.text }),
+    onBlocked: recordBlock(world),
+  })
   if (options.json) world.terminal.writeOut(`${JSON.stringify({ secrets: rows.map(rowFacts) }, null, 2)}\n`)
   return exitCode(rows)
 }
@@ -77,14 +68,13 @@ async function isForProgram(
 }
 
 /**
- * A launch's fetcher has the lock that was taken for it, or a free one if it comes too late for that, and leaves it to
- * whoever fetches already; a person waits for that to end.
+ * A launch's fetcher has the locks that were taken for it, or free ones if it comes too late for that, and leaves a
+ * question to whoever asks it already; a person waits for that to end.
  */
-function takeLock(world: World, store: Store, options: RefreshOptions): Lock | undefined | Promise<Lock> {
-  const { lock: path } = store.places
-  const adopted = options.lock === undefined ? undefined : adoptLock(world, path, options.lock)
-  if (options.due) return adopted ?? tryLock(world, path)
-  return adopted ?? lockOrRefuse(world, path)
+function takeLock(world: World, path: string, options: RefreshOptions): Lock | undefined | Promise<Lock> {
+  const adopted = (options.lock ?? []).map((nonce) => adoptLock(world, path, nonce)).find((lock) => lock !== undefined)
+  if (adopted !== undefined) return adopted
+  return options.due ? tryLock(world, path) : lockOrRefuse(world, path)
 }
 
 /** What another server says of a reference's caching counts for that server. */

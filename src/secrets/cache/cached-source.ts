@@ -7,9 +7,9 @@ import { Secret } from '../secret.ts'
 import type { Deadline, Outcome, Source } from '../source.ts'
 import { cacheError } from './cache-error.ts'
 import { contentHash } from './content-hash.ts'
-import { fetchApart, refusals, type StartFetch } from './fetch-apart.ts'
+import { fetchApart, refusals, type StartFetch, startApart } from './fetch-apart.ts'
 import { judge, type Verdict } from './freshness.ts'
-import { tryLock, tryLockForAnother } from './lock.ts'
+import { tryLock } from './lock.ts'
 import type { Policy, Wanted } from './policy.ts'
 import { repeatedFailures } from './repeated-failures.ts'
 import { type OnDamage, openStore, type Store } from './store.ts'
@@ -21,7 +21,7 @@ export type CacheState = 'hit' | 'renewing' | 'fetched' | 'stale' | 'failed' | '
 export interface CacheOptions {
   readonly settings: Settings['cache']
   readonly wanted: readonly Wanted[]
-  /** Starts the process that fetches what is due, and hands it the lock. */
+  /** Starts the process that fetches what is due, and hands it the locks. */
   readonly startFetch: StartFetch
   /** The fingerprint of the token in use, to tell whether a refusal was meant for it. */
   readonly tokenPrint: () => Promise<string | undefined>
@@ -139,9 +139,8 @@ async function renewBehind(world: World, store: Store, due: readonly Wanted[], o
     const failures = repeatedFailures(meta, due, world.now())
     if (failures !== undefined) options.note(failures)
     const refused = await refusals(world, meta, due, options.tokenPrint)
-    if (refused.size === due.length) return
-    const lock = tryLockForAnother(world, store.places.lock)
-    if (lock !== undefined) await options.startFetch(lock.nonce)
+    const open = due.filter(({ key }) => !refused.has(key))
+    await startApart(world, store, open, options.startFetch)
   } catch {
     // The value is good for now.
   }

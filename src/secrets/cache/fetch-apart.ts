@@ -2,14 +2,15 @@ import { LaunchError } from '../../errors.ts'
 import type { World } from '../../world.ts'
 import { type Deadline, type Outcome, SourceError } from '../source.ts'
 import { isBlocked } from './cooldown.ts'
-import { isLocked, tryLockForAnother } from './lock.ts'
+import { isLocked, type Lock, tryLockForAnother } from './lock.ts'
 import type { Block, Meta } from './meta.ts'
 import type { Wanted } from './policy.ts'
+import { questionLock, questionOf } from './question.ts'
 import type { Store } from './store.ts'
 import type { CachedValue } from './values.ts'
 
-/** Starts a process that adopts the lock of this nonce, fetches what is due into the cache, and ends. */
-export type StartFetch = (nonce: string) => Promise<void>
+/** Starts a process that adopts the locks of these nonces, fetches what is due into the cache, and ends. */
+export type StartFetch = (nonces: readonly string[]) => Promise<void>
 
 const POLL_MS = 15
 /** A fetch that ended without asking for ours was begun before we came, or was killed. */
@@ -106,38 +107,61 @@ async function waitForFetch(
   answers: () => Promise<ReadonlyMap<string, Outcome>>,
   { since, deadline }: { since: number; deadline: Deadline },
 ): Promise<void> {
-  const path = store.places.lock
+  let open = asked
   for (let starts = 0; world.now() < deadline; ) {
     if (starts === MOST_STARTS) throw fetchedInVain()
-    const own = tryLockForAnother(world, path)
-    if (own !== undefined) {
-      starts += 1
-      await startFetch(own.nonce).catch((error: unknown) => {
-        own.release()
-        throw error
-      })
-    }
-    await untilFree(world, store, asked, since, deadline)
-    if ((await answers()).size === asked.length) return
+    if (await startApart(world, store, open, startFetch)) starts += 1
+    await untilFree(world, store, open, since, deadline)
+    const answered = await answers()
+    open = asked.filter(({ key }) => !answered.has(key))
+    if (open.length === 0) return
     await world.sleep(POLL_MS)
   }
+}
+
+/**
+ * Starts one process for all questions of these items that nobody asks at the moment.
+ *
+ * @returns false if others ask all of them.
+ */
+export async function startApart(
+  world: World,
+  store: Store,
+  items: readonly Wanted[],
+  startFetch: StartFetch,
+): Promise<boolean> {
+  const locks: Lock[] = []
+  try {
+    for (const question of new Set(items.map(questionOf))) {
+      const lock = tryLockForAnother(world, questionLock(world, store.places, question))
+      if (lock !== undefined) locks.push(lock)
+    }
+    if (locks.length > 0) await startFetch(locks.map(({ nonce }) => nonce))
+  } catch (error) {
+    for (const lock of locks) lock.release()
+    throw error
+  }
+  return locks.length > 0
 }
 
 function fetchedInVain(): LaunchError {
   return new LaunchError('failure', { what: "can't use the cache", why: 'nothing that is fetched arrives in it' })
 }
 
-/** Returns when all are settled, when nobody fetches any more, or when the time is up. */
+/** Returns when all are settled, when one that isn't is asked for by nobody, or when the time is up. */
 async function untilFree(
   world: World,
   store: Store,
-  asked: readonly Wanted[],
+  items: readonly Wanted[],
   since: number,
   deadline: Deadline,
 ): Promise<void> {
-  while (world.now() < deadline && isLocked(world, store.places.lock)) {
+  const isAsked = (item: Wanted): boolean => isLocked(world, questionLock(world, store.places, questionOf(item)))
+  while (world.now() < deadline) {
+    const isFree = items.map((item) => [item, !isAsked(item)] as const)
     const meta = store.readMeta()
-    if (asked.every(({ key }) => isSettled(world, meta, key, since))) return
+    const open = isFree.filter(([{ key }]) => !isSettled(world, meta, key, since))
+    if (open.length === 0 || open.some(([, free]) => free)) return
     await world.sleep(POLL_MS)
   }
 }

@@ -1,12 +1,14 @@
-import type { LaunchError } from '../../errors.ts'
+import { LaunchError } from '../../errors.ts'
 import type { World } from '../../world.ts'
 import { Secret } from '../secret.ts'
-import { type Deadline, type Outcome, type Source, SourceError } from '../source.ts'
+import { type Outcome, type Source, SourceError } from '../source.ts'
 import { contentHash } from './content-hash.ts'
 import { blockAfter, isBlocked } from './cooldown.ts'
 import { judge } from './freshness.ts'
+import { type Lock, waitForLock } from './lock.ts'
 import type { Block, Meta, RefState } from './meta.ts'
 import type { Wanted } from './policy.ts'
+import { questionOf } from './question.ts'
 import type { Store } from './store.ts'
 import type { CachedValue } from './values.ts'
 
@@ -21,7 +23,10 @@ export interface FetchOptions {
   readonly which: 'all' | 'due'
   /** Asks also for what was refused a short while ago: a person said so. */
   readonly evenIfBlocked: boolean
-  readonly deadline: Deadline
+  /** How long one question may take, in milliseconds. */
+  readonly limitMs: number
+  /** The lock of a question (`question.ts`); undefined leaves it to whoever asks it already. */
+  readonly lockFor: (question: string) => Lock | undefined | Promise<Lock | undefined>
   readonly tokenPrint: () => Promise<string | undefined>
   /** Told of each reference as it is settled. */
   readonly onFetched: (fetched: Fetched) => void
@@ -29,9 +34,12 @@ export interface FetchOptions {
   readonly onBlocked: (what: string, block: Block) => void
 }
 
+/** More than writing takes, however many wait for it. */
+const WRITE_LIMIT_MS = 20_000
+
 /**
- * Asks the source for whatever is due and puts it into the cache, under the caller's lock. References of one remote
- * kind are one question; different kinds are asked side by side, and each is written as soon as it is there.
+ * Asks the source for whatever is due and puts it into the cache. Questions are asked side by side, each under its own
+ * lock, and each answer is written as soon as it is there.
  */
 export async function fetchDue(
   world: World,
@@ -40,71 +48,130 @@ export async function fetchDue(
   items: readonly Wanted[],
   options: FetchOptions,
 ): Promise<void> {
-  const book = new Book(world, store, await store.readValues(), store.readMeta(), options)
   const print = items.some(({ ref }) => ref.kind === 'op') ? await options.tokenPrint() : undefined
-  const due = items.filter((item) => {
-    const why = book.notDue(item, print)
+  let writing: Promise<void> = Promise.resolve()
+  const inTurn = (write: () => Promise<void>): Promise<void> => {
+    writing = writing.then(write, write)
+    return writing
+  }
+  const ask = async ([question, group]: [string, Wanted[]]): Promise<void> => {
+    const lock = await options.lockFor(question)
+    if (lock === undefined) return
+    try {
+      const due = await dueOf(world, store, group, print, options)
+      if (due.length === 0) return
+      // Before the question: a file that changes meanwhile must not be taken for the one that was read.
+      const hashes = new Map(due.map((item) => [item.key, contentHash(world, item.policy)]))
+      const refs = due.map(({ ref }) => ref)
+      const answer = await inner.resolve(refs, world.now() + options.limitMs)
+      await inTurn(() => enter(world, store, due, answer, { print, hashes }, options))
+    } finally {
+      lock.release()
+    }
+  }
+  await eachOf([...Map.groupBy(items, questionOf)], ask)
+}
+
+/** Some hundred password managers at once would get in each other's way. */
+const AT_ONCE = 16
+
+/** Does this to all, some at a time; throws the first failure when all have ended. */
+async function eachOf<T>(things: readonly T[], act: (thing: T) => Promise<void>): Promise<void> {
+  const rest = [...things]
+  const failures: unknown[] = []
+  const worker = async (): Promise<void> => {
+    for (let thing = rest.shift(); thing !== undefined; thing = rest.shift()) {
+      await act(thing).catch((error: unknown) => failures.push(error))
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+  if (failures.length > 0) throw failures[0]
+}
+
+async function dueOf(
+  world: World,
+  store: Store,
+  group: readonly Wanted[],
+  print: string | undefined,
+  options: FetchOptions,
+): Promise<Wanted[]> {
+  const [values, meta] = [await store.readValues(), store.readMeta()]
+  return group.filter((item) => {
+    const why = notDue(world, item, values.get(item.key), meta, print, options)
     if (why !== undefined) options.onFetched({ item, outcome: why })
     return why === undefined
   })
-  const groups = Map.groupBy(due, ({ ref, key }) => (ref.kind === 'command' ? key : ref.kind))
-  await Promise.all(
-    [...groups.values()].map(async (group) => {
-      const refs = group.map(({ ref }) => ref)
-      // Before the question: a file that changes meanwhile must not be taken for the one that was read.
-      const hashes = new Map(group.map((item) => [item.key, contentHash(world, item.policy)]))
-      await book.enter(group, await inner.resolve(refs, options.deadline), { print, hashes })
-    }),
-  )
 }
 
-/** The cache's content while it is being changed: several questions are under way, and each answer is entered whole. */
-class Book {
+function notDue(
+  world: World,
+  { key, ref, policy }: Wanted,
+  entry: CachedValue | undefined,
+  meta: Meta,
+  print: string | undefined,
+  { which, evenIfBlocked }: FetchOptions,
+): 'fresh' | 'blocked' | undefined {
+  const now = world.now()
+  const verdict = judge(entry, policy, { now, maxStaleMs: 0, contentHash: undefined })
+  if (which === 'due' && (policy.kind !== 'time' || verdict === 'fresh')) return 'fresh'
+  if (evenIfBlocked) return undefined
+  const blocks = [meta.refs[key]?.error, meta.sources[ref.kind]]
+  return blocks.some((block) => isBlocked(block, now, print)) ? 'blocked' : undefined
+}
+
+interface Asked {
+  readonly print: string | undefined
+  readonly hashes: ReadonlyMap<string, string | undefined>
+}
+
+/** Enters the answers of one question into what the cache holds by now, and writes both files. */
+async function enter(
+  world: World,
+  store: Store,
+  group: readonly Wanted[],
+  answer: ReadonlyMap<string, Outcome>,
+  asked: Asked,
+  options: FetchOptions,
+): Promise<void> {
+  const lock = await waitForLock(world, store.places.lock, world.now() + WRITE_LIMIT_MS)
+  if (lock === undefined)
+    throw new LaunchError('unavailable', { what: "can't use the cache", why: 'it is being written' })
+  try {
+    const page = new Page(world, await store.readValues(), store.readMeta(), options)
+    const outcomes = group.map((item) => ({ item, outcome: answer.get(item.ref.text) ?? unanswered(item) }))
+    page.enter(outcomes, asked)
+    await page.write(store)
+    for (const fetched of outcomes) options.onFetched(fetched)
+  } finally {
+    lock.release()
+  }
+}
+
+/** The cache's content while an answer is entered into it. */
+class Page {
   readonly #world: World
-  readonly #store: Store
   readonly #options: FetchOptions
   readonly #values: Map<string, CachedValue>
   readonly #refs: Map<string, RefState>
   readonly #sources: Map<string, Block>
-  #writing: Promise<void> = Promise.resolve()
 
-  constructor(world: World, store: Store, values: ReadonlyMap<string, CachedValue>, meta: Meta, options: FetchOptions) {
+  constructor(world: World, values: ReadonlyMap<string, CachedValue>, meta: Meta, options: FetchOptions) {
     this.#world = world
-    this.#store = store
     this.#options = options
     this.#values = new Map(values)
     this.#refs = new Map(Object.entries(meta.refs))
     this.#sources = new Map(Object.entries(meta.sources))
   }
 
-  notDue({ key, ref, policy }: Wanted, tokenPrint: string | undefined): 'fresh' | 'blocked' | undefined {
-    const { which, evenIfBlocked } = this.#options
-    const now = this.#world.now()
-    const verdict = judge(this.#values.get(key), policy, { now, maxStaleMs: 0, contentHash: undefined })
-    if (which === 'due' && (policy.kind !== 'time' || verdict === 'fresh')) return 'fresh'
-    if (evenIfBlocked) return undefined
-    const blocks = [this.#refs.get(key)?.error, this.#sources.get(ref.kind)]
-    return blocks.some((block) => isBlocked(block, now, tokenPrint)) ? 'blocked' : undefined
-  }
-
-  /** Enters the answers of one question and writes both files. */
-  enter(
-    group: readonly Wanted[],
-    answer: ReadonlyMap<string, Outcome>,
-    { print, hashes }: { print: string | undefined; hashes: ReadonlyMap<string, string | undefined> },
-  ): Promise<void> {
-    const wholeSource = new Set<LaunchError>()
-    for (const item of group) {
-      const outcome = answer.get(item.ref.text) ?? unanswered(item)
+  enter(outcomes: readonly { item: Wanted; outcome: Outcome }[], { print, hashes }: Asked): void {
+    const wholeSource: LaunchError[] = []
+    for (const { item, outcome } of outcomes) {
       if (outcome instanceof Secret) this.#enterValue(item, outcome, hashes.get(item.key))
       else this.#enterRefusal(item, outcome, print)
-      if (outcome instanceof SourceError && outcome.refusal !== 'said-no') wholeSource.add(outcome)
-      this.#options.onFetched({ item, outcome })
+      if (outcome instanceof SourceError && outcome.refusal !== 'said-no') wholeSource.push(outcome)
     }
-    const kind = group[0]?.ref.kind
-    if (kind === 'op' || kind === 'op-env') this.#enterSource(kind, [...wholeSource][0], print)
-    this.#writing = this.#writing.then(() => this.#write())
-    return this.#writing
+    const kind = outcomes[0]?.item.ref.kind
+    if (kind === 'op' || kind === 'op-env') this.#enterSource(kind, wholeSource[0], print)
   }
 
   #enterValue(item: Wanted, value: Secret, contentHash: string | undefined): void {
@@ -148,8 +215,8 @@ class Book {
     this.#options.onBlocked(kind, block)
   }
 
-  async #write(): Promise<void> {
-    await this.#store.write(this.#values, {
+  async write(store: Store): Promise<void> {
+    await store.write(this.#values, {
       format: 1,
       writtenAt: this.#world.now(),
       refs: Object.fromEntries(this.#refs),

@@ -8,7 +8,7 @@ export interface Places {
   readonly values: string
   /** Times, states and the checksum of `values`; never a value. */
   readonly meta: string
-  /** Who is fetching. */
+  /** Who writes the two. Who fetches has a lock of its own (`question.ts`). */
   readonly lock: string
   /** 32 random bytes, without which `values` can't be read. */
   readonly machineKey: string

@@ -1,7 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { LaunchError } from '../../../src/errors.ts'
+import { places } from '../../../src/secrets/cache/places.ts'
+import { wanted } from '../../../src/secrets/cache/policy.ts'
+import { questionLock, questionOf } from '../../../src/secrets/cache/question.ts'
 import { openStore, type Store } from '../../../src/secrets/cache/store.ts'
+import { parseRef } from '../../../src/secrets/parse-ref.ts'
 import type { World } from '../../../src/world.ts'
 import { temporaryDirectory } from '../../temporary.ts'
 import { testWorld } from '../../world.ts'
@@ -50,6 +54,14 @@ export class User {
     const text = this.#out.replaceAll(this.home, '~')
     this.#out = ''
     return text
+  }
+
+  /** The lock of whoever runs this command. */
+  lockOf(secret: { command: string[] }): string {
+    const cache = { ttlMs: 0, stale: 'warn', maxStaleMs: 0, resolveTimeoutMs: 0 } as const
+    const directory = join(this.home, '.config/mcp')
+    const item = wanted(parseRef(secret), {}, cache, (file) => join(directory, file))
+    return questionLock(this.world, places(this.world), questionOf(item))
   }
 
   async store(): Promise<Store> {

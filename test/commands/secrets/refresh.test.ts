@@ -100,8 +100,10 @@ describe('secrets refresh', () => {
 
   test('waits for another that is under way', async () => {
     const user = new User()
-    user.register({ one: { A: user.script('a', 'echo a') } })
-    const held = tryLock(user.world, (await user.store()).places.lock) as Lock
+    const secret = user.script('a', 'echo a')
+    user.register({ one: { A: secret } })
+    await user.store()
+    const held = tryLock(user.world, user.lockOf(secret)) as Lock
     const refreshing = refresh(user.world, [], {})
     expect(user.said()).toBe('')
     held.release()
@@ -111,8 +113,10 @@ describe('secrets refresh', () => {
 
   test('gives up after a minute of waiting, with 75', async () => {
     const user = new User()
-    user.register({ one: { A: user.script('a', 'echo a') } })
-    tryLock(user.world, (await user.store()).places.lock)
+    const secret = user.script('a', 'echo a')
+    user.register({ one: { A: secret } })
+    await user.store()
+    tryLock(user.world, user.lockOf(secret))
     const sleep = () => {
       user.shift += 30_000
       return Promise.resolve()
@@ -184,31 +188,48 @@ describe('secrets refresh --due, behind a launch', () => {
 
   test('leaves it to whoever fetches already', async () => {
     const user = new User()
-    user.register({ one: { A: user.script('a', 'echo a') } })
-    tryLock(user.world, (await user.store()).places.lock)
+    const secret = user.script('a', 'echo a')
+    user.register({ one: { A: secret } })
+    await user.store()
+    tryLock(user.world, user.lockOf(secret))
     expect(await refresh(user.world, ['one'], { due: true })).toBe(0)
     expect(await user.cached()).toEqual([])
   })
 
   test('has the lock that was taken for it, and leaves none', async () => {
     const user = new User()
-    user.register({ one: { A: user.script('a', 'echo a') } })
-    const path = (await user.store()).places.lock
+    const secret = user.script('a', 'echo a')
+    user.register({ one: { A: secret } })
+    await user.store()
+    const path = user.lockOf(secret)
     const { nonce } = tryLockForAnother(user.world, path) as Lock
-    expect(await refresh(user.world, ['one'], { due: true, lock: nonce })).toBe(0)
+    expect(await refresh(user.world, ['one'], { due: true, lock: [nonce] })).toBe(0)
     expect(await user.cached()).toEqual(['a'])
     expect(user.world.files.stat(path)).toBeUndefined()
   })
 
+  test('leaves others alone: a question that hangs holds up no other', async () => {
+    const user = new User()
+    const slow = user.script('slow', 'echo slow')
+    user.register({ one: { A: slow, B: user.script('b', 'echo b') } })
+    await user.store()
+    const held = tryLock(user.world, user.lockOf(slow)) as Lock
+    expect(await refresh(user.world, ['one'], { due: true })).toBe(0)
+    expect(await user.cached()).toEqual(['b'])
+    held.release()
+  })
+
   test('that comes too late for it takes a free one, and never one that is held', async () => {
     const user = new User()
-    user.register({ one: { A: user.script('a', 'echo a') } })
-    const path = (await user.store()).places.lock
+    const secret = user.script('a', 'echo a')
+    user.register({ one: { A: secret } })
+    await user.store()
+    const path = user.lockOf(secret)
     const held = tryLock(user.world, path) as Lock
-    expect(await refresh(user.world, ['one'], { due: true, lock: 'f'.repeat(24) })).toBe(0)
+    expect(await refresh(user.world, ['one'], { due: true, lock: ['f'.repeat(24)] })).toBe(0)
     expect(await user.cached()).toEqual([])
     held.release()
-    expect(await refresh(user.world, ['one'], { due: true, lock: 'f'.repeat(24) })).toBe(0)
+    expect(await refresh(user.world, ['one'], { due: true, lock: ['f'.repeat(24)] })).toBe(0)
     expect(await user.cached()).toEqual(['a'])
   })
 })

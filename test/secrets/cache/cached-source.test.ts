@@ -5,7 +5,8 @@ import { LaunchError } from '../../../src/errors.ts'
 import type { SecretSpec, Settings } from '../../../src/registry/entry.ts'
 import { type CacheState, cachedSource } from '../../../src/secrets/cache/cached-source.ts'
 import { type Fetched, fetchDue } from '../../../src/secrets/cache/fetch.ts'
-import { adoptLock, isLocked } from '../../../src/secrets/cache/lock.ts'
+import { adoptLock, isLocked, tryLock } from '../../../src/secrets/cache/lock.ts'
+import { questionLock } from '../../../src/secrets/cache/question.ts'
 import { openStore, type Store } from '../../../src/secrets/cache/store.ts'
 import { allWanted } from '../../../src/secrets/open.ts'
 import type { Ref } from '../../../src/secrets/ref.ts'
@@ -37,8 +38,8 @@ class Bench {
   token: string | undefined = 'token'
   /** Added to the clock. */
   shift = 0
-  startFetch = (nonce: string): Promise<void> => {
-    this.fetches.push(this.#fetch(nonce))
+  startFetch = (nonces: readonly string[]): Promise<void> => {
+    this.fetches.push(this.#fetch(nonces))
     return Promise.resolve()
   }
   #wanted: readonly Ref[] = []
@@ -62,7 +63,7 @@ class Bench {
     const source = cachedSource(this.world, this.inner, {
       settings,
       wanted: allWanted(this.world, this.#context(settings), specs),
-      startFetch: (nonce) => this.startFetch(nonce),
+      startFetch: (nonces) => this.startFetch(nonces),
       tokenPrint: () => Promise.resolve(this.token),
       note: (text) => void notes.push(text),
       seen: ({ text }, state) => {
@@ -94,15 +95,21 @@ class Bench {
   /** As `secrets refresh` does it. */
   async refresh(
     refs: readonly Ref[],
-    how: { which?: 'all' | 'due'; evenIfBlocked?: boolean } = {},
+    how: { which?: 'all' | 'due'; evenIfBlocked?: boolean; nonces?: readonly string[] } = {},
   ): Promise<Fetched[]> {
     const rows: Fetched[] = []
-    const { which = 'all', evenIfBlocked = true } = how
+    const { which = 'all', evenIfBlocked = true, nonces } = how
+    const store = await this.store()
     const specs = refs.map((from): SecretSpec => ({ from, as: 'env', required: true }))
-    await fetchDue(this.world, await this.store(), this.inner, allWanted(this.world, this.#context(), specs), {
+    await fetchDue(this.world, store, this.inner, allWanted(this.world, this.#context(), specs), {
       which,
       evenIfBlocked,
-      deadline: this.world.now() + 10_000,
+      limitMs: 10_000,
+      lockFor: (question) => {
+        const path = questionLock(this.world, store.places, question)
+        if (nonces === undefined) return tryLock(this.world, path)
+        return nonces.map((nonce) => adoptLock(this.world, path, nonce)).find((lock) => lock !== undefined)
+      },
       tokenPrint: () => Promise.resolve(this.token),
       onFetched: (row) => void rows.push(row),
       onPurged: ({ ref }) => void this.purged.push(ref.text),
@@ -112,11 +119,13 @@ class Bench {
     return rows
   }
 
-  async #fetch(nonce: string): Promise<void> {
-    const store = await this.store()
-    const lock = adoptLock(this.world, store.places.lock, nonce)
-    if (lock === undefined) return
-    await this.refresh(this.#wanted, { which: 'due', evenIfBlocked: false }).finally(() => lock.release())
+  async #fetch(nonces: readonly string[]): Promise<void> {
+    await this.refresh(this.#wanted, { which: 'due', evenIfBlocked: false, nonces })
+  }
+
+  /** Whether somebody asks 1Password. */
+  async isAsked(): Promise<boolean> {
+    return isLocked(this.world, questionLock(this.world, (await this.store()).places, 'op'))
   }
 
   #context(cache = settingsWith({})) {
@@ -142,8 +151,16 @@ describe('a hit', () => {
     const bench = new Bench()
     await bench.launch([A])
     const store = await bench.store()
-    writeFileSync(store.places.lock, JSON.stringify({ pid: 1, start: 0, nonce: 'x' }))
+    tryLock(bench.world, store.places.lock)
+    tryLock(bench.world, questionLock(bench.world, store.places, 'op'))
     expect(await bench.launch([A])).toMatchObject({ states: ['hit'] })
+  })
+
+  test('of one source is not held up by another that hangs', async () => {
+    const bench = new Bench()
+    const store = await bench.store()
+    tryLock(bench.world, questionLock(bench.world, store.places, 'op'))
+    expect(await bench.launch([PASS], { limitMs: 5_000 })).toMatchObject({ values: ['pass'], states: ['fetched'] })
   })
 
   test('nearly expired is used at once, and renewed behind, once', async () => {
@@ -239,7 +256,7 @@ describe('a miss', () => {
       code: 'unavailable',
       message: `can't resolve "${A.text}": no answer in time; it is still being asked for`,
     })
-    expect(isLocked(bench.world, (await bench.store()).places.lock)).toBe(true)
+    expect(await bench.isAsked()).toBe(true)
     gate.resolve()
     await bench.settled()
     expect(await bench.launch([A])).toMatchObject({ values: ['a'], states: ['hit'] })
@@ -250,8 +267,8 @@ describe('a miss', () => {
     const bench = new Bench()
     const { startFetch } = bench
     const gate = Promise.withResolvers<void>()
-    bench.startFetch = (nonce) => {
-      void gate.promise.then(() => startFetch(nonce))
+    bench.startFetch = (nonces) => {
+      void gate.promise.then(() => startFetch(nonces))
       return Promise.resolve()
     }
     expect((await bench.launch([A], { limitMs: 100 })).states).toEqual(['failed'])
@@ -264,9 +281,10 @@ describe('a miss', () => {
   test('whose fetcher ends without a word is tried again, and then asked for here', async () => {
     const bench = new Bench()
     let starts = 0
-    bench.startFetch = async (nonce) => {
+    bench.startFetch = async ([nonce = '']) => {
       starts += 1
-      adoptLock(bench.world, (await bench.store()).places.lock, nonce)?.release()
+      const path = questionLock(bench.world, (await bench.store()).places, 'op')
+      adoptLock(bench.world, path, nonce)?.release()
     }
     const { values, notes } = await bench.launch([A])
     expect(values).toEqual(['a'])
@@ -282,7 +300,7 @@ describe('a miss', () => {
       values: ['a'],
       notes: [expect.stringMatching(/^can't use the cache: EAGAIN \(secrets are asked for at every start/)],
     })
-    expect(isLocked(bench.world, (await bench.store()).places.lock)).toBe(false)
+    expect(await bench.isAsked()).toBe(false)
   })
 })
 
@@ -693,8 +711,8 @@ describe('a cache that cannot be used', () => {
       },
     })
     const { startFetch } = bench
-    bench.startFetch = async (nonce) => {
-      await startFetch(nonce)
+    bench.startFetch = async (nonces) => {
+      await startFetch(nonces)
       bench.fetches.at(-1)?.catch(() => {})
     }
     const { values, notes } = await bench.launch([A])
