@@ -193,7 +193,8 @@ class Page {
     const isPurged = error instanceof SourceError && error.refusal === 'said-no' && this.#values.delete(item.key)
     if (isPurged) this.#options.onPurged(item)
     const isTokens = error instanceof SourceError && error.refusal === 'token-rejected'
-    const block = blockAfter(previous?.error, error, now, isTokens ? tokenPrint : undefined)
+    const blocked = blockAfter(previous?.error, error, now, isTokens ? tokenPrint : undefined)
+    const block = isOwnLack(item, error) ? { ...blocked, until: now } : blocked
     const { fetchedAt } = previous ?? {}
     this.#refs.set(item.key, {
       text: item.ref.text,
@@ -223,6 +224,11 @@ class Page {
       sources: Object.fromEntries(this.#sources),
     })
   }
+}
+
+/** 1Password wasn't even asked: there is no token. It may be there the next time, and looking costs no request. */
+function isOwnLack({ ref }: Wanted, error: LaunchError): boolean {
+  return (ref.kind === 'op' || ref.kind === 'op-env') && !(error instanceof SourceError)
 }
 
 function unanswered({ ref }: Wanted): LaunchError {

@@ -233,3 +233,28 @@ describe('secrets refresh --due, behind a launch', () => {
     expect(await user.cached()).toEqual(['a'])
   })
 })
+
+describe('secrets refresh of 1Password without a token', () => {
+  const withProgram = () => {
+    const user = new User()
+    user.write('bin/op', '#!/bin/sh\nprintf "value of %s" "$4"\n', 0o700)
+    user.register({ one: { A: 'op://vault/item/field' } })
+    const env = { ...user.world.env, PATH: `${user.home}/bin:/usr/bin:/bin` }
+    return { user, env }
+  }
+
+  test('asks the op program for a person at a terminal', async () => {
+    const { user, env } = withProgram()
+    const terminal = { ...user.world.terminal, stdinIsTerminal: true }
+    expect(await refresh({ ...user.world, env, terminal }, [], {})).toBe(0)
+    expect(await user.cached()).toEqual(['value of op://vault/item/field'])
+  })
+
+  test.each([{ due: true }, { scheduled: true }, {}])('prompts nobody else: %j', async (options) => {
+    const { user, env } = withProgram()
+    const stdinIsTerminal = Object.keys(options).length > 0
+    const terminal = { ...user.world.terminal, stdinIsTerminal }
+    expect(await refresh({ ...user.world, env, terminal }, ['one'], options)).toBe(1)
+    expect(await user.cached()).toEqual([])
+  })
+})

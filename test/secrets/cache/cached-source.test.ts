@@ -304,6 +304,14 @@ describe('a miss', () => {
   })
 })
 
+test('a token that is missing is looked for at every start: that costs no request', async () => {
+  const bench = new Bench()
+  bench.inner.answers[A.text] = new LaunchError('failure', { what: 'no token' })
+  expect((await bench.launch([A])).values).toEqual(['error: no token'])
+  bench.inner.answers[A.text] = 'a'
+  expect((await bench.launch([A])).values).toEqual(['a'])
+})
+
 describe('a source that said no', () => {
   test('purges the value, tells it, and is never overruled by an old value', async () => {
     const bench = new Bench()
