@@ -105,6 +105,7 @@ describe.skipIf(without !== '')(`the Nix files${without}`, () => {
       env: '/nix/store/coreutils/bin/env',
       setpriv: '/nix/store/util-linux/bin/setpriv',
       'systemd-run': '/nix/store/systemd/bin/systemd-run',
+      tail: '/nix/store/coreutils/bin/tail',
     })
     expect(env.MCP_LAUNCH_BUILD_BUN).toBe('/nix/store/bun/bin/bun')
     expect(built).toMatchObject({ dontStrip: true, dontPatchELF: true })
