@@ -2,13 +2,16 @@ import { Command, CommanderError, Option } from 'commander'
 import { VERSION } from './build.ts'
 import { completion, SHELLS } from './commands/completion.ts'
 import { explain } from './commands/explain.ts'
+import { gc } from './commands/gc.ts'
 import { init } from './commands/init.ts'
 import { list } from './commands/list.ts'
 import { logs } from './commands/logs.ts'
+import { type PsOptions, ps } from './commands/ps.ts'
 import { schema } from './commands/schema.ts'
 import { clear } from './commands/secrets/clear.ts'
 import { refresh } from './commands/secrets/refresh.ts'
 import { status } from './commands/secrets/status.ts'
+import { type StopOptions, stop } from './commands/stop.ts'
 import { type TimerOptions, timerInstall, timerRemove, timerStatus } from './commands/timer.ts'
 import { LaunchError } from './errors.ts'
 import type { World } from './world.ts'
@@ -100,6 +103,7 @@ export function commandTree(world: World, end: (status: number) => void): Comman
     .action(async (server: string, options: LogsOptions) => end(await logs(world, server, options)))
   secretsCommands(program, world, end)
   timerCommands(program, world, end)
+  lifecycleCommands(program, world, end)
   for (const command of program.commands) command.exitOverride()
   return program
 }
@@ -160,6 +164,29 @@ function timerCommands(program: Command, world: World, end: (status: number) => 
   subcommand('status', 'print whether it runs, and when, and how it went; 1 if something is wrong').action(
     async (options: TimerOptions) => end(await timerStatus(world, options)),
   )
+}
+
+function lifecycleCommands(program: Command, world: World, end: (status: number) => void): void {
+  const json = () => new Option('--json', 'print JSON')
+  program
+    .command('ps')
+    .description('print the running servers: client, age, memory and tasks, state, changed secrets')
+    .addOption(new Option('--registry <file>', 'use this registry'))
+    .addOption(json())
+    .option('--watch', 'again every 2 s')
+    .action((options: PsOptions) => ps(world, options))
+  program
+    .command('stop [server-or-unit]')
+    .description('stop a running server and all that it started; all of that name, or the one in a unit')
+    .option('--client <pid>', 'only those of this client, or all of them')
+    .addOption(json())
+    .action(async (name: string | undefined, options: StopOptions) => end(await stop(world, name, options)))
+  program
+    .command('gc')
+    .description('stop the servers that have lost their client, and remove what was left behind')
+    .option('--dry-run', 'only say what it would do')
+    .addOption(json())
+    .action(async (options: { dryRun?: boolean; json?: boolean }) => end(await gc(world, options)))
 }
 
 /** Commander's own sentence, in our form. */

@@ -21,6 +21,9 @@ export const COMMANDS: readonly string[] = [
   'logs',
   'secrets',
   'timer',
+  'ps',
+  'stop',
+  'gc',
   'help',
 ]
 

@@ -1,6 +1,7 @@
-import { errnoWords } from '../errors.ts'
+import { dirname } from 'node:path'
+import { LaunchError } from '../errors.ts'
 import { processStart } from '../process-start.ts'
-import { type Lock, tryLock } from '../secrets/cache/lock.ts'
+import { tryLock } from '../secrets/cache/lock.ts'
 import type { World } from '../world.ts'
 
 /**
@@ -24,37 +25,53 @@ export interface WatchInput {
   readonly tools: { readonly 'systemd-run': string; readonly tail: string }
 }
 
+/** A client's process and all that belongs to its watch. */
+interface Client {
+  readonly pid: number
+  readonly start: number
+  readonly unit: string
+  /** Holds the watcher's pid, to find it by; it is only a short cut, for the unit is what counts. */
+  readonly marker: string
+}
+
 const START_TIMEOUT_MS = 5_000
+/** As long as the one that makes the watch may take. */
+const TURN_MS = START_TIMEOUT_MS
 const WAIT_MS = 1_500
 const POLL_MS = 5
+const LONGEST_POLL_MS = 100
 
 /**
  * Makes sure that this client is watched. A client's first server costs one `systemd-run`; of several that start at
  * once one makes the watch and the others wait for it; after that it costs a few reads of `/proc`.
+ *
+ * @throws if the client has ended meanwhile: nobody is left whom a server could serve.
  */
 export async function watchClient(world: World, input: WatchInput): Promise<ClientWatch | NoWatch> {
-  const start = processStart(world, input.clientPid)
-  if (start === undefined) return gone(input.clientPid)
-  const watch = { unit: watchUnit(input.clientPid, start) }
-  const directory = `${input.runtimeDirectory}/mcp-launch/clients`
-  const marker = `${directory}/${input.clientPid}.${start}`
-  if (isWatched(world, marker, input.clientPid)) return watch
-  try {
-    world.files.makeDirectory(directory)
-    return await makeWatch(world, input, watch, { marker, start })
-  } catch (error) {
-    return { why: `${directory}: ${errnoWords(error)}` }
-  }
+  const client = lookAtClient(world, input)
+  const watch = client === undefined ? unseen(input) : await findOrMake(world, input, client)
+  if ('unit' in watch || world.parentPid() === input.clientPid) return watch
+  throw new LaunchError('failure', {
+    what: "won't start a server",
+    why: `its client (pid ${input.clientPid}) has ended`,
+  })
 }
 
 /** What {@link watchClient} would give, without making anything: for `explain`. */
-export function foreseeWatch(world: World, { clientPid }: WatchInput): Promise<ClientWatch | NoWatch> {
-  const start = processStart(world, clientPid)
-  return Promise.resolve(start === undefined ? gone(clientPid) : { unit: watchUnit(clientPid, start) })
+export function foreseeWatch(world: World, input: WatchInput): Promise<ClientWatch | NoWatch> {
+  const client = lookAtClient(world, input)
+  return Promise.resolve(client === undefined ? unseen(input) : { unit: client.unit })
 }
 
-function gone(clientPid: number): NoWatch {
+function unseen({ clientPid }: WatchInput): NoWatch {
   return { why: `client ${clientPid} has ended, or can't be seen` }
+}
+
+function lookAtClient(world: World, { clientPid, runtimeDirectory }: WatchInput): Client | undefined {
+  const start = processStart(world, clientPid)
+  if (start === undefined) return undefined
+  const marker = `${runtimeDirectory}/mcp-launch/clients/${clientPid}.${start}`
+  return { pid: clientPid, start, unit: watchUnit(clientPid, start), marker }
 }
 
 /** A pid and its start time are one process for ever: a stranger that gets the same pid has another unit. */
@@ -62,67 +79,87 @@ export function watchUnit(clientPid: number, start: number): string {
   return `mcp-client-${clientPid}-${start}.service`
 }
 
-async function makeWatch(
-  world: World,
-  input: WatchInput,
-  watch: ClientWatch,
-  client: { readonly marker: string; readonly start: number },
-): Promise<ClientWatch | NoWatch> {
-  const limit = world.now() + WAIT_MS
-  while (world.now() < limit) {
-    const lock = tryLock(world, `${client.marker}.lock`)
-    if (lock !== undefined) return await startWatch(world, input, watch, client, lock)
-    await world.sleep(POLL_MS)
-    if (isWatched(world, client.marker, input.clientPid)) return watch
-  }
-  return { why: 'the watch of the client was not ready in time' }
-}
-
-async function startWatch(
-  world: World,
-  input: WatchInput,
-  watch: ClientWatch,
-  { marker, start }: { readonly marker: string; readonly start: number },
-  lock: Lock,
-): Promise<ClientWatch | NoWatch> {
+async function findOrMake(world: World, input: WatchInput, client: Client): Promise<ClientWatch | NoWatch> {
+  if (isMarked(world, client)) return { unit: client.unit }
+  const release = await takeTurn(world, client)
   try {
-    if (isWatched(world, marker, input.clientPid)) return watch
-    const { end, stderr } = await world.processes.run({
-      file: input.tools['systemd-run'],
-      args: watchArguments(input, watch.unit, marker, start),
-      env: { LC_ALL: 'C', XDG_RUNTIME_DIR: input.runtimeDirectory },
-      cwd: '/',
-      timeoutMs: START_TIMEOUT_MS,
-    })
-    if (end.kind !== 'exit' || end.code !== 0) {
-      return { why: stderr.trim().split('\n').at(-1)?.slice(0, 200) || 'systemd-run failed' }
-    }
-    return await untilWatched(world, input, watch, marker)
+    return isMarked(world, client) ? { unit: client.unit } : await startWatch(world, input, client)
   } finally {
-    lock.release()
+    release()
   }
 }
 
-async function untilWatched(
-  world: World,
-  { clientPid }: WatchInput,
-  watch: ClientWatch,
-  marker: string,
-): Promise<ClientWatch | NoWatch> {
+/** Where no lock can be had, several may try: systemd starts a unit of one name only once. */
+async function takeTurn(world: World, client: Client): Promise<() => void> {
+  const limit = world.now() + TURN_MS
+  try {
+    world.files.makeDirectory(dirname(client.marker))
+    while (world.now() < limit) {
+      const lock = tryLock(world, `${client.marker}.lock`)
+      if (lock !== undefined) return () => lock.release()
+      await world.sleep(POLL_MS)
+      if (isMarked(world, client)) break
+    }
+  } catch {
+    // A directory that can't be written: read-only, or full.
+  }
+  return () => {}
+}
+
+async function startWatch(world: World, input: WatchInput, client: Client): Promise<ClientWatch | NoWatch> {
+  const { end, stderr } = await world.processes.run({
+    file: input.tools['systemd-run'],
+    args: watchArguments(input, client.unit, client.marker, client.start),
+    env: { LC_ALL: 'C', XDG_RUNTIME_DIR: input.runtimeDirectory },
+    cwd: '/',
+    timeoutMs: START_TIMEOUT_MS,
+  })
+  if (end.kind === 'exit' && end.code === 0) return untilWatched(world, client)
+  // It is refused if the unit is there: made at this moment, or its marker was removed.
+  if (isRunning(world, client)) return { unit: client.unit }
+  return { why: stderr.trim().split('\n').at(-1)?.slice(0, 200) || 'systemd-run failed' }
+}
+
+async function untilWatched(world: World, client: Client): Promise<ClientWatch | NoWatch> {
   const limit = world.now() + WAIT_MS
-  while (world.now() < limit) {
-    if (isWatched(world, marker, clientPid)) return watch
-    await world.sleep(POLL_MS)
+  for (let pause = POLL_MS; world.now() < limit; pause = Math.min(pause * 2, LONGEST_POLL_MS)) {
+    if (isMarked(world, client) || isRunning(world, client)) return { unit: client.unit }
+    await world.sleep(pause)
   }
   return { why: 'the watch of the client ended at once' }
 }
 
-/** The marker holds the watcher's pid; its command line tells that it is one, and of which client. */
-function isWatched(world: World, marker: string, clientPid: number): boolean {
+function isMarked(world: World, client: Client): boolean {
   try {
-    const pid = Number(world.files.read(marker).toString('latin1'))
-    if (!(pid > 0) || processStart(world, pid) === undefined) return false
-    return world.files.read(`/proc/${pid}/cmdline`).toString('latin1').split('\0').includes(`--pid=${clientPid}`)
+    return isWatcher(world, Number(world.files.read(client.marker).toString('latin1')), client)
+  } catch {
+    return false
+  }
+}
+
+/** Looks at all processes, which needs no marker, and marks the watcher for the next launch. */
+function isRunning(world: World, client: Client): boolean {
+  const pid = world.files
+    .list('/proc')
+    .map(Number)
+    .find((candidate) => isWatcher(world, candidate, client))
+  if (pid === undefined) return false
+  try {
+    world.files.writeWhole(client.marker, String(pid))
+  } catch {
+    // It is looked for again.
+  }
+  return true
+}
+
+/** A process in the unit's own cgroup that watches this client; nobody else's has both. */
+function isWatcher(world: World, pid: number, client: Client): boolean {
+  if (!(pid > 0)) return false
+  try {
+    const groups = world.files.read(`/proc/${pid}/cgroup`).toString('latin1').split('\n')
+    if (!groups.some((group) => group.endsWith(`/${client.unit}`))) return false
+    const words = world.files.read(`/proc/${pid}/cmdline`).toString('latin1').split('\0')
+    return words.includes(`--pid=${client.pid}`) && processStart(world, pid) !== undefined
   } catch {
     return false
   }
@@ -140,13 +177,15 @@ export function watchArguments(
     `read -r line < /proc/${clientPid}/stat || exit 0`,
     `set -- \${line##*) }`,
     `[ "\${20}" = ${start} ] || exit 0`,
-    `echo $$ > ${quoted(`${marker}.new`)} && mv ${quoted(`${marker}.new`)} ${quoted(marker)} || exit 1`,
+    `echo $$ > ${quoted(marker)}`,
     `exec ${quoted(tools.tail)} --pid=${clientPid} -s 0.5 -f /dev/null`,
   ].join('\n')
+  // Of the same package as `tail`, which is not in /bin everywhere.
+  const remove = `-${dirname(tools.tail)}/rm -f`
   return [
     ...['--user', '--quiet', '--collect', `--unit=${unit}`, `--slice=${slice}`],
     `--description=MCP client ${clientPid}, for its servers`,
-    ...['-p', 'Type=exec', '-p', `ExecStopPost=/bin/rm -f ${unitWord(marker)}`],
+    ...['-p', 'Type=exec', '-p', `ExecStopPost=${remove} ${unitWord(marker)} ${unitWord(`${marker}.lock`)}`],
     ...['--', '/bin/sh', '-c', script.replaceAll('$', '$$$$')],
   ]
 }
@@ -155,8 +194,10 @@ function quoted(path: string): string {
   return `'${path.replaceAll("'", String.raw`'\''`)}'`
 }
 
-/** A word of a unit's command line (systemd.service(5), "Command lines"): `%` and `$` stand for themselves doubled. */
+/**
+ * A word of a command line in a property (systemd.service(5), "Command lines"): `$` stands for itself doubled. Unlike in
+ * a unit's file, `%` is nothing special.
+ */
 function unitWord(word: string): string {
-  const escaped = word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%').replaceAll('$', '$$$$')
-  return `"${escaped}"`
+  return `"${word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('$', '$$$$')}"`
 }

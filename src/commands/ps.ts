@@ -1,0 +1,87 @@
+import { errnoOf, LaunchError } from '../errors.ts'
+import { inspectHost } from '../launch/host.ts'
+import { lookAround, type RunningServer } from '../lifecycle/servers.ts'
+import { supersededSecrets } from '../lifecycle/superseded.ts'
+import { loadRegistry } from '../registry/load.ts'
+import { findRegistry } from '../registry/locate.ts'
+import { noteText } from '../report/messages.ts'
+import { type PsRow, psData, psText } from '../report/ps.ts'
+import type { World } from '../world.ts'
+
+export interface PsOptions {
+  readonly registry?: string
+  readonly json?: boolean
+  readonly watch?: boolean
+}
+
+const EVERY_MS = 2_000
+const CLEAR_SCREEN = '\u001b[H\u001b[2J\u001b[3J'
+
+/** `mcp-launch ps`: what runs; with `watch` again and again, until a signal or nobody reads it any more. */
+export async function ps(world: World, options: PsOptions): Promise<void> {
+  if (!options.watch) {
+    const { rows, notes } = await look(world, options)
+    for (const note of notes) world.terminal.writeError(noteText(note))
+    const now = world.now()
+    world.terminal.writeOut(
+      options.json ? `${JSON.stringify({ servers: psData(rows, now), notes }, null, 2)}\n` : psText(rows, now),
+    )
+    return
+  }
+  for (;;) {
+    const { rows, notes } = await look(world, options)
+    if (!write(world, frame(world, options, rows, notes))) return
+    await world.sleep(EVERY_MS)
+  }
+}
+
+function frame(world: World, { json }: PsOptions, rows: readonly PsRow[], notes: readonly string[]): string {
+  const now = world.now()
+  if (json) return `${JSON.stringify({ time: now, servers: psData(rows, now), notes })}\n`
+  const text = `${psText(rows, now)}${notes.map(noteText).join('')}`
+  return world.terminal.stdoutIsTerminal ? `${CLEAR_SCREEN}${text}` : `${text}\n`
+}
+
+/** False if nobody reads it any more. */
+function write(world: World, text: string): boolean {
+  try {
+    world.terminal.writeOut(text)
+    return true
+  } catch (error) {
+    if (errnoOf(error) === 'EPIPE') return false
+    throw error
+  }
+}
+
+async function look(world: World, options: PsOptions): Promise<{ rows: PsRow[]; notes: readonly string[] }> {
+  const { servers, notes } = await lookAround(world, inspectHost(world))
+  const superseded = servers.length === 0 ? { of: () => [], notes: [] } : await supersededBy(world, options.registry)
+  return {
+    rows: servers.map((server) => ({ ...server, superseded: superseded.of(server) })),
+    notes: [...notes, ...superseded.notes],
+  }
+}
+
+/** A registry that can't be read is no reason to show nothing. */
+async function supersededBy(
+  world: World,
+  option: string | undefined,
+): Promise<{ of(server: RunningServer): string[]; notes: string[] }> {
+  const nothing = (...notes: string[]) => ({ of: () => [], notes })
+  try {
+    const path = findRegistry(world, option)
+    if (path === undefined) return nothing()
+    const registry = loadRegistry(world, path)
+    const names = await supersededSecrets(world, { registryPath: path, settings: registry.settings })
+    return {
+      of({ server, since }) {
+        const entry = registry.servers.get(server)
+        return entry === undefined ? [] : names(entry, since)
+      },
+      notes: [],
+    }
+  } catch (error) {
+    if (error instanceof LaunchError) return nothing(`changed secrets can't be told: ${error.message}`)
+    throw error
+  }
+}

@@ -1,0 +1,157 @@
+/** The scope of a server: all its processes are in it. */
+export interface ServerUnit {
+  readonly unit: string
+  readonly server: string
+  /** Of the launcher, and of the server that it became: the leader. */
+  readonly pid: number
+  readonly slice: string
+  /** The path in the cgroup tree, as `/proc/PID/cgroup` has it; '' if systemd doesn't say. */
+  readonly cgroup: string
+  readonly isStopping: boolean
+  /** The process that the scope is bound to. */
+  readonly client: ProcessIdentity | undefined
+  /** Milliseconds since the epoch, to the second. */
+  readonly since: number | undefined
+  readonly stopTimeoutMs: number | undefined
+  readonly memory: Measured
+  readonly tasks: Measured
+}
+
+/** What is used and what may be; undefined where systemd doesn't know, or there is no limit. */
+export interface Measured {
+  readonly used: number | undefined
+  readonly max: number | undefined
+}
+
+/** A pid and its start time (`processStart`) are one process for ever. */
+export interface ProcessIdentity {
+  readonly pid: number
+  readonly start: number
+}
+
+/** The unit that watches a client. */
+export interface ClientUnit {
+  readonly unit: string
+  readonly client: ProcessIdentity
+}
+
+export interface Units {
+  readonly servers: readonly ServerUnit[]
+  readonly clients: readonly ClientUnit[]
+}
+
+/** What {@link parseUnits} has to be shown, and of which units. */
+export const SHOWN_PROPERTIES = [
+  ...['Id', 'Description', 'LoadState', 'ActiveState', 'Transient', 'Slice', 'ControlGroup', 'BindsTo'],
+  ...['MemoryCurrent', 'MemoryMax', 'TasksCurrent', 'TasksMax', 'TimeoutStopUSec', 'ActiveEnterTimestamp'],
+]
+export const SHOWN_UNITS = ['mcp-*.scope', 'mcp-client-*.service']
+
+const SERVER_UNIT = /^mcp-([a-z0-9][a-z0-9._-]*)-([1-9]\d*)\.scope$/
+const CLIENT_UNIT = /^mcp-client-([1-9]\d*)-(\d+)\.service$/
+
+/**
+ * Takes apart what `systemctl show` says (in `LC_ALL=C` and `TZ=UTC`; 247 and later say it alike). A unit is ours if
+ * it was made at run time (`Transient=`, no file of anybody's), and its name and its description are those that a
+ * launch gives to one server, or one client, both; whatever only looks like it is passed over.
+ */
+export function parseUnits(shown: string): Units {
+  const units = shown
+    .split(/\n\n+/)
+    .map(propertiesOf)
+    .filter(({ LoadState, ActiveState, Transient }) => {
+      return LoadState === 'loaded' && Transient === 'yes' && !['inactive', 'failed'].includes(ActiveState ?? '')
+    })
+  return {
+    servers: units.flatMap((unit) => serverUnit(unit) ?? []),
+    clients: units.flatMap((unit) => clientUnit(unit) ?? []),
+  }
+}
+
+type Properties = Readonly<Record<string, string>>
+
+function propertiesOf(text: string): Properties {
+  return Object.fromEntries(
+    text.split('\n').flatMap((line) => {
+      const [, name, value] = /^(\w+)=(.*)$/.exec(line) ?? []
+      return name === undefined || value === undefined ? [] : [[name, value]]
+    }),
+  )
+}
+
+function serverUnit(properties: Properties): ServerUnit | undefined {
+  const { Id: unit = '', Description, Slice: slice = '', ControlGroup: cgroup = '' } = properties
+  const [, server, pid] = SERVER_UNIT.exec(unit) ?? []
+  if (server === undefined || Description !== serverDescription(server)) return undefined
+  return {
+    ...{ unit, server, pid: Number(pid), slice, cgroup, isStopping: properties['ActiveState'] === 'deactivating' },
+    client: boundTo(properties['BindsTo'] ?? ''),
+    since: timeOf(properties['ActiveEnterTimestamp']),
+    stopTimeoutMs: timeSpan(properties['TimeoutStopUSec'] ?? ''),
+    memory: { used: amount(properties['MemoryCurrent']), max: amount(properties['MemoryMax']) },
+    tasks: { used: amount(properties['TasksCurrent']), max: amount(properties['TasksMax']) },
+  }
+}
+
+function clientUnit({ Id: unit = '', Description }: Properties): ClientUnit | undefined {
+  const client = clientOf(unit)
+  return client === undefined || Description !== clientDescription(client.pid) ? undefined : { unit, client }
+}
+
+/** What `launch/wrap.ts` gives a server's scope. */
+export function serverDescription(server: string): string {
+  return `MCP server ${server}`
+}
+
+/** What `client-watch.ts` gives the unit of a client. */
+export function clientDescription(pid: number): string {
+  return `MCP client ${pid}, for its servers`
+}
+
+function boundTo(units: string): ProcessIdentity | undefined {
+  return units
+    .split(' ')
+    .map(clientOf)
+    .find((client) => client !== undefined)
+}
+
+function clientOf(unit: string): ProcessIdentity | undefined {
+  const [, pid, start] = CLIENT_UNIT.exec(unit) ?? []
+  return pid === undefined ? undefined : { pid: Number(pid), start: Number(start) }
+}
+
+/** `[not set]`, `infinity`, and 2^64-1, which stands for both in some versions, are no amount. */
+function amount(text: string | undefined): number | undefined {
+  if (text === undefined || !/^\d+$/.test(text)) return undefined
+  const number = Number(text)
+  return number < 2 ** 63 ? number : undefined
+}
+
+/** `Fri 2026-11-20 09:38:09 UTC`, with a fraction of a second in some formats; empty or `n/a` for never. */
+function timeOf(text: string | undefined): number | undefined {
+  const [, date, time] = /^\w+ ([\d-]+) ([\d:.]+) UTC$/.exec(text ?? '') ?? []
+  if (date === undefined) return undefined
+  const milliseconds = Date.parse(`${date}T${time}Z`)
+  return Number.isNaN(milliseconds) ? undefined : milliseconds
+}
+
+/** systemd.time(7), "Displaying time spans". */
+const UNIT_MS: Readonly<Record<string, number>> = {
+  us: 0.001,
+  ms: 1,
+  s: 1_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+  month: 2_629_800_000,
+  y: 31_557_600_000,
+}
+
+/** `1min 30s` and `500ms` in milliseconds; undefined for `infinity` and what isn't one. */
+export function timeSpan(text: string): number | undefined {
+  const words = text.split(' ').map((word) => /^(\d+(?:\.\d+)?)([a-z]+)$/.exec(word))
+  const parts = words.map((match) => Number(match?.[1]) * (UNIT_MS[match?.[2] ?? ''] ?? Number.NaN))
+  const total = parts.reduce((sum, part) => sum + part, 0)
+  return Number.isNaN(total) ? undefined : total
+}

@@ -1,0 +1,114 @@
+import { realWorld } from '../../src/real-world.ts'
+import type { FileStat, Program, World } from '../../src/world.ts'
+
+/** A process of a machine that is only told of. */
+export interface Told {
+  readonly parent?: number
+  readonly start: number
+  readonly state?: string
+  readonly program?: string
+  readonly cgroup?: string
+  readonly threads?: number
+  readonly kilobytes?: number
+  /** Milliseconds since boot at which it was last on a CPU; left out: the kernel doesn't tell. */
+  readonly lastRunMs?: number
+}
+
+export interface Machine {
+  readonly processes: Readonly<Record<number, Told>>
+  /** What `systemctl show` prints. */
+  readonly shown?: string
+  readonly audit?: readonly object[]
+  /** Pids that live and aren't in /proc. */
+  readonly hidden?: readonly number[]
+  readonly nowMs?: number
+}
+
+export const OWN_PID = 4242
+export const NOW = Date.UTC(2026, 10, 20, 12)
+
+const missing = Object.assign(new Error('ENOENT'), { code: 'ENOENT' })
+const ENTRY = { kind: 'directory', uid: 1000, mode: 0o700, size: 0, inode: 1, modifiedMs: 0, changedMs: 0 } as FileStat
+
+/** A World of that machine: its /proc, its audit log and its systemctl. `ran` collects the programs that were run. */
+export function machine(told: Machine, ran: Program[] = []): World {
+  const all: Record<number, Told> = { ...told.processes, [OWN_PID]: { start: 9_000, lastRunMs: told.nowMs ?? 1e7 } }
+  const real = realWorld()
+  return {
+    ...real,
+    platform: 'linux',
+    pid: OWN_PID,
+    uid: 1000,
+    env: { HOME: '/home/u', PATH: '/usr/bin' },
+    now: () => NOW,
+    files: {
+      ...real.files,
+      read: (path) => Buffer.from(read(path)),
+      lstat: (path) => (all[Number(/^\/proc\/(\d+)$/.exec(path)?.[1])] === undefined ? undefined : ENTRY),
+      stat: () => undefined,
+      list(path) {
+        if (path === '/proc') return [...Object.keys(all), 'self', 'cpuinfo']
+        const [, pid] = /^\/proc\/(\d+)\/task$/.exec(path) ?? []
+        return pid === undefined ? [] : [pid]
+      },
+      isExecutable: (path) => path === '/usr/bin/systemctl',
+    },
+    processes: {
+      ...real.processes,
+      isAlive: (pid) => pid in all || (told.hidden ?? []).includes(pid),
+      run(program) {
+        ran.push(program)
+        return Promise.resolve({ stdout: Buffer.from(told.shown ?? ''), stderr: '', end: { kind: 'exit', code: 0 } })
+      },
+    },
+  }
+
+  function read(path: string): string {
+    if (path === '/home/u/.local/state/mcp-launch/audit.jsonl')
+      return (told.audit ?? []).map((line) => `${JSON.stringify(line)}\n`).join('')
+    const [, pid, file] = /^\/proc\/(\d+)\/(?:task\/\d+\/)?(\w+)$/.exec(path) ?? []
+    const one = all[Number(pid)]
+    const text = one === undefined ? undefined : content(Number(pid), one)[file ?? '']
+    if (text === undefined) throw missing
+    return text
+  }
+}
+
+function content(pid: number, one: Told): Readonly<Record<string, string | undefined>> {
+  const { parent = 1, start, state = 'S', program = 'p) S 1 (', cgroup = '/', threads = 1 } = one
+  const fields = [state, parent, ...Array(15).fill(0), threads, 0, start, 0, 0]
+  return {
+    stat: `${pid} (${program}) ${fields.join(' ')}\n`,
+    comm: `${program}\n`,
+    cgroup: `1:name=systemd:${cgroup}\n0::${cgroup}\n`,
+    status: `Name:\tp\nVmRSS:\t ${one.kilobytes ?? 100} kB\n`,
+    sched: one.lastRunMs === undefined ? undefined : `p (1)\n---\nse.exec_start  :  ${one.lastRunMs}.5\n`,
+  }
+}
+
+/** One scope as `systemctl show` prints it. */
+export function shownScope(server: string, pid: number, more: Readonly<Record<string, string>> = {}): string {
+  const properties = {
+    Id: `mcp-${server}-${pid}.scope`,
+    Description: `MCP server ${server}`,
+    LoadState: 'loaded',
+    ActiveState: 'active',
+    Transient: 'yes',
+    Slice: 'mcp-servers.slice',
+    ControlGroup: cgroupOf(server, pid),
+    ...more,
+  }
+  return `${Object.entries(properties)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('')}\n`
+}
+
+export function cgroupOf(server: string, pid: number): string {
+  return `/mcp.slice/mcp-${server}-${pid}.scope`
+}
+
+/** A launch in the audit log. */
+export function logged(server: string, pid: number, start: number, clientPid: number, more: object = {}): object {
+  const client = { pid: clientPid, program: 'codex' }
+  return { time: new Date(NOW - 60_000).toISOString(), pid, event: 'launch', server, start, client, ...more }
+}

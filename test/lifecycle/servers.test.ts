@@ -1,0 +1,188 @@
+import { describe, expect, test } from 'vitest'
+import type { ManagerHost } from '../../src/lifecycle/manager.ts'
+import { lookAround, type RunningServer } from '../../src/lifecycle/servers.ts'
+import type { Program } from '../../src/world.ts'
+import { cgroupOf, logged, type Machine, machine, NOW, shownScope } from './machine.ts'
+
+const HOST: ManagerHost = { runtimeDirectory: '/run/user/1000', manager: { listening: true }, tools: {} }
+
+async function look(told: Machine): Promise<readonly RunningServer[]> {
+  return (await lookAround(machine(told), HOST)).servers
+}
+
+async function only(told: Machine): Promise<RunningServer> {
+  const servers = await look(told)
+  expect(servers).toHaveLength(1)
+  return servers[0] as RunningServer
+}
+
+const cgroup = cgroupOf('it', 20)
+const CLIENT = { 10: { start: 100, program: 'codex' } }
+const BOUND = { BindsTo: 'mcp-client-10-100.service' }
+
+test('one call of systemctl for all', async () => {
+  const ran: Program[] = []
+  const shown = Array.from({ length: 50 }, (_, index) => shownScope('it', 20 + index)).join('')
+  await lookAround(machine({ processes: {}, shown }, ran), HOST)
+  expect(ran).toHaveLength(1)
+  expect(ran[0]).toMatchObject({ file: '/usr/bin/systemctl', env: { XDG_RUNTIME_DIR: '/run/user/1000' } })
+})
+
+describe('a server in a scope', () => {
+  const shown = shownScope('it', 20, BOUND)
+  const leader = { parent: 10, start: 200, cgroup }
+
+  test('whose client lives is serving', async () => {
+    expect(await only({ processes: { ...CLIENT, 20: leader }, shown })).toMatchObject({
+      state: 'serving',
+      client: { pid: 10, program: 'codex', isAlive: true },
+      start: 200,
+      why: undefined,
+    })
+  })
+
+  test('whose client has ended is orphaned, and so is one whose client’s pid is a stranger’s by now', async () => {
+    const gone = await only({ processes: { 20: leader }, shown })
+    expect(gone).toMatchObject({ state: 'orphaned', why: 'its client (pid 10) has ended' })
+    for (const start of [99, 101]) {
+      const reused = await only({ processes: { 10: { start }, 20: leader }, shown })
+      expect(reused).toMatchObject({ state: 'orphaned', client: { isAlive: false } })
+    }
+    const zombie = await only({ processes: { 10: { start: 100, state: 'Z' }, 20: leader }, shown })
+    expect(zombie.state).toBe('orphaned')
+  })
+
+  test('whose client lives where /proc doesn’t show it is not orphaned', async () => {
+    expect((await only({ processes: { 20: leader }, hidden: [10], shown })).state).toBe('serving')
+  })
+
+  test('whose leader has ended is orphaned, also if a stranger has its pid by now', async () => {
+    const left = { 21: { start: 201, cgroup }, 22: { start: 202, cgroup: `${cgroup}/below` } }
+    for (const stranger of [{}, { 20: { start: 900, cgroup: '/elsewhere' } }]) {
+      expect(await only({ processes: { ...CLIENT, ...left, ...stranger }, shown })).toMatchObject({
+        state: 'orphaned',
+        start: undefined,
+        why: 'the server itself has ended and left 2 processes',
+      })
+    }
+  })
+
+  test('of which nothing can be seen is no orphan', async () => {
+    expect(await only({ processes: {}, shown })).toMatchObject({ state: 'unseen', why: undefined })
+    expect((await only({ processes: { 20: { ...leader, state: 'Z' } }, shown })).state).toBe('unseen')
+    expect((await only({ processes: { 20: { ...leader, cgroup: `${cgroup}x` } }, shown })).state).toBe('unseen')
+    expect((await only({ processes: { 20: leader }, shown: shownScope('it', 20, { ControlGroup: '' }) })).state).toBe(
+      'unseen',
+    )
+  })
+
+  test('that is being stopped says so', async () => {
+    const stopping = shownScope('it', 20, { ...BOUND, ActiveState: 'deactivating' })
+    expect((await only({ processes: { 20: leader }, shown: stopping })).state).toBe('stopping')
+  })
+
+  test('is measured by systemd, else process by process', async () => {
+    const measured = { MemoryCurrent: '5000', MemoryMax: '9000', TasksCurrent: '3', TasksMax: 'infinity' }
+    expect(await only({ processes: { 20: leader }, shown: shownScope('it', 20, measured) })).toMatchObject({
+      memory: { used: 5000, max: 9000, from: 'cgroup' },
+      tasks: { used: 3, max: undefined, from: 'cgroup' },
+    })
+    const processes = { 20: leader, 21: { start: 201, cgroup, threads: 4, kilobytes: 50 } }
+    const without = shownScope('it', 20, { MemoryCurrent: '[not set]', TasksCurrent: '[not set]', MemoryMax: '9000' })
+    expect(await only({ processes, shown: without })).toMatchObject({
+      memory: { used: 150 * 1024, max: 9000, from: 'processes' },
+      tasks: { used: 5, max: undefined, from: 'processes' },
+    })
+  })
+})
+
+describe('an older scope, bound to nobody', () => {
+  const shown = shownScope('it', 20)
+  const unit = 'mcp-it-20.scope'
+
+  test('has its client from the audit log', async () => {
+    const audit = [logged('it', 20, 200, 10, { unit })]
+    const leader = { start: 200, cgroup }
+    expect(await only({ processes: { ...CLIENT, 20: leader }, shown, audit })).toMatchObject({
+      state: 'serving',
+      since: NOW - 60_000,
+    })
+    expect((await only({ processes: { 20: leader }, shown, audit })).state).toBe('orphaned')
+    const younger = { 10: { start: 201 }, 20: leader }
+    expect((await only({ processes: younger, shown, audit })).state).toBe('orphaned')
+  })
+
+  test('has none from a line about another process of that pid', async () => {
+    const audit = [logged('it', 20, 150, 10, { unit })]
+    const server = await only({ processes: { 20: { start: 200, cgroup } }, shown, audit })
+    expect(server).toMatchObject({ client: undefined, state: 'serving' })
+  })
+})
+
+describe('a server without a scope', () => {
+  const audit = [logged('it', 20, 200, 10)]
+
+  test('is the process of its line', async () => {
+    const processes = { ...CLIENT, 20: { start: 200 }, 21: { start: 201, parent: 20 }, 22: { start: 202, parent: 21 } }
+    expect(await only({ processes, audit })).toMatchObject({
+      unit: undefined,
+      state: 'serving',
+      memory: { used: 300 * 1024, max: undefined, from: 'processes' },
+      tasks: { used: 3 },
+    })
+  })
+
+  test('is orphaned if its client has ended, or another has its pid', async () => {
+    expect((await only({ processes: { 20: { start: 200 } }, audit })).state).toBe('orphaned')
+    expect((await only({ processes: { 10: { start: 300 }, 20: { start: 200 } }, audit })).state).toBe('orphaned')
+  })
+
+  test('is not a stranger of its pid', async () => {
+    expect(await look({ processes: { ...CLIENT, 20: { start: 201 } }, audit })).toEqual([])
+    expect(await look({ processes: { 20: { start: 200 } }, audit: [logged('it', 20, 0, 10)] })).toEqual([])
+  })
+
+  test.each([{}, { server: 1 }, { pid: 'x' }, { start: null }])('a line that is none: %j', async (damage) => {
+    const line = { ...logged('it', 20, 200, 10), ...damage }
+    const expected = Object.keys(damage).length === 0 ? 1 : 0
+    expect(await look({ processes: { 20: { start: 200 } }, audit: [line] })).toHaveLength(expected)
+  })
+})
+
+describe('idle', () => {
+  const shown = shownScope('it', 20, BOUND)
+  const at = (lastRunMs: number | undefined, childMs = 0) => ({
+    nowMs: 5_000_000,
+    shown,
+    processes: {
+      ...CLIENT,
+      20: { start: 200, cgroup, ...(lastRunMs === undefined ? {} : { lastRunMs }) },
+      21: { start: 201, cgroup, lastRunMs: childMs },
+    },
+  })
+
+  test('after ten minutes in which none of it was on a CPU', async () => {
+    expect(await only(at(4_400_000))).toMatchObject({ state: 'idle', idleMs: 600_000 })
+    expect(await only(at(4_400_001))).toMatchObject({ state: 'serving', idleMs: 599_999 })
+    expect(await only(at(1_000_000, 4_999_000))).toMatchObject({ state: 'serving', idleMs: 1_000 })
+  })
+
+  test('is not told where the kernel doesn’t', async () => {
+    expect(await only(at(undefined))).toMatchObject({ state: 'serving', idleMs: undefined })
+  })
+
+  test('an orphan is an orphan first', async () => {
+    const { 20: leader } = at(1).processes
+    expect((await only({ ...at(1), processes: { 20: leader } })).state).toBe('orphaned')
+  })
+})
+
+test('without a manager only what the audit log tells, and that is said', async () => {
+  const told = { processes: { ...CLIENT, 20: { start: 200 } }, audit: [logged('it', 20, 200, 10)] }
+  const manager = { listening: false, why: 'no user manager in /run/user/1000' } as const
+  const { servers, notes } = await lookAround(machine(told), { ...HOST, manager })
+  expect(servers).toHaveLength(1)
+  expect(notes).toEqual([
+    "scopes can't be seen (no user manager in /run/user/1000): only the processes of the audit log are told",
+  ])
+})
