@@ -1,4 +1,5 @@
-// Builds dist/mcp-launch.cjs (for Node) and, from it, dist/mcp-launch (one native executable, by Bun). Offline.
+// Builds dist/mcp-launch.cjs (for Node) with dist/check-client.cjs beside it, and from both dist/mcp-launch (one native
+// executable, by Bun). Offline.
 // MCP_LAUNCH_BUILD_TOOLS: JSON, absolute paths of env, setpriv and systemd-run to build in (packagers).
 // MCP_LAUNCH_BUILD_BUN: the bun to compile with; an empty value leaves the executable out.
 import { spawnSync } from 'node:child_process'
@@ -32,15 +33,26 @@ const onepasswordCore = {
   },
 }
 
+/**
+ * The MCP client of `check` is a bundle of its own, dist/check-client.cjs: on Node a launch would pay for parsing it. Bun
+ * takes it into the executable, where code that doesn't run costs nothing (measured: bytecode is read as it is needed).
+ */
+const mcpClient = {
+  name: 'mcp-client',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/mcp-client\.ts$/ }, ({ kind }) =>
+      kind === 'entry-point' ? undefined : { path: './check-client.cjs', external: true },
+    )
+  },
+}
+
 function replaceOnce(text, [old, replacement]) {
   if (text.split(old).length !== 2) throw new Error(`@1password/sdk-core has changed: not once in it: ${old}`)
   return text.replace(old, () => replacement)
 }
 
 mkdirSync(`${root}dist`, { recursive: true })
-await build({
-  entryPoints: [`${root}src/main.ts`],
-  outfile: bundle,
+const common = {
   bundle: true,
   platform: 'node',
   format: 'cjs',
@@ -50,13 +62,19 @@ await build({
   minifyWhitespace: true,
   keepNames: false,
   legalComments: 'linked',
-  plugins: [onepasswordCore],
-  external: ['./core_bg.wasm'],
   define: {
     BUILD_VERSION: JSON.stringify(version),
     BUILD_TOOLS: process.env.MCP_LAUNCH_BUILD_TOOLS ?? '{}',
   },
   logLevel: 'warning',
+}
+await build({ ...common, entryPoints: [`${root}src/check/mcp-client.ts`], outfile: `${root}dist/check-client.cjs` })
+await build({
+  ...common,
+  entryPoints: [`${root}src/main.ts`],
+  outfile: bundle,
+  plugins: [onepasswordCore, mcpClient],
+  external: ['./core_bg.wasm'],
 })
 chmodSync(bundle, 0o755)
 

@@ -1,5 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { VERSION } from './build.ts'
+import { CLIENT_NAMES } from './check/clients.ts'
+import { type CheckOptions, check } from './commands/check.ts'
 import { completion, SHELLS } from './commands/completion.ts'
 import { explain } from './commands/explain.ts'
 import { gc } from './commands/gc.ts'
@@ -22,6 +24,12 @@ A launch:  mcp-launch SERVER [-- ARGS…]   stands in the "command" field of an 
 Files:     $XDG_CONFIG_HOME/mcp/servers.yaml, or servers.json   the registry (MCP_LAUNCH_REGISTRY, --registry)
 Exit:      0; 1 failure; 2 usage or registry error; 75 a secret source is unavailable for now;
            126 the server can't be executed; 127 it isn't found; else the server's own
+`
+
+const AFTER_CHECK_HELP = `
+Clients:   ${CLIENT_NAMES.join(', ')}
+Exit:      0 all is well, warnings and notes included; 1 an error; 2 an error in the registry;
+           75 nothing is wrong but that sources are unavailable for now
 `
 
 /**
@@ -71,6 +79,14 @@ export function commandTree(world: World, end: (status: number) => void): Comman
     .action(async (server: string, options: { registry?: string; json?: boolean }) => {
       end(await explain(world, server, options))
     })
+  program
+    .command('check [server...]')
+    .description('look at all that launches depend on, then start each server and shake hands with it')
+    .addOption(registry())
+    .addOption(json())
+    .option('--as <client>', 'with the environment and the time limit of that client')
+    .addHelpText('after', AFTER_CHECK_HELP)
+    .action(async (servers: string[], options: CheckOptions) => end(await check(world, servers, options)))
   program
     .command('list')
     .description('print the servers of the registry')

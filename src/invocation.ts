@@ -14,6 +14,7 @@ export type Invocation =
 export const COMMANDS: readonly string[] = [
   'run',
   'explain',
+  'check',
   'list',
   'init',
   'schema',

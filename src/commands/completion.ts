@@ -20,7 +20,7 @@ _mcp_launch() {
   case $previous in
     --registry) compopt -o default; return ;;
     completion) mapfile -t COMPREPLY < <(compgen -W '${SHELLS.join(' ')}' -- "$current"); return ;;
-    run | explain) mapfile -t COMPREPLY < <(compgen -W "$(mcp-launch list --names 2>/dev/null)" -- "$current"); return ;;
+    run | explain | check | logs | stop | refresh | status | clear) mapfile -t COMPREPLY < <(compgen -W "$(mcp-launch list --names 2>/dev/null)" -- "$current"); return ;;
     help) mapfile -t COMPREPLY < <(compgen -W '${WORDS}' -- "$current"); return ;;
   esac
   if [[ $current == -* ]]; then
@@ -46,7 +46,7 @@ _mcp-launch() {
     compadd -- --registry --json --help --version
   else
     case \${words[CURRENT-1]} in
-      run|explain) compadd -a servers ;;
+      run|explain|check|logs|stop|refresh|status|clear) compadd -a servers ;;
       completion) compadd -a shells ;;
       help) compadd -a commands ;;
       *) ((CURRENT == 2)) && compadd -a servers commands ;;
@@ -62,10 +62,10 @@ end
 complete -c mcp-launch -f
 complete -c mcp-launch -n __fish_use_subcommand -a '(__mcp_launch_servers)' -d server
 complete -c mcp-launch -n __fish_use_subcommand -a '${WORDS}'
-complete -c mcp-launch -n '__fish_seen_subcommand_from run explain' -a '(__mcp_launch_servers)' -d server
+complete -c mcp-launch -n '__fish_seen_subcommand_from run explain check logs stop refresh status clear' -a '(__mcp_launch_servers)' -d server
 complete -c mcp-launch -n '__fish_seen_subcommand_from completion' -a '${SHELLS.join(' ')}'
 complete -c mcp-launch -l registry -r -F -d 'use this registry'
-complete -c mcp-launch -n '__fish_seen_subcommand_from explain list init' -l json -d 'print JSON'
+complete -c mcp-launch -n '__fish_seen_subcommand_from explain list init check ps stop gc logs refresh status clear' -l json -d 'print JSON'
 complete -c mcp-launch -n __fish_use_subcommand -s h -l help -d 'print the help'
 complete -c mcp-launch -n __fish_use_subcommand -s V -l version -d 'print the version'
 `,

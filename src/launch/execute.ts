@@ -18,7 +18,7 @@ export function execute(world: World, plan: Plan): never {
     throw new LaunchError('failure', {
       what: "won't start server",
       subject: plan.server,
-      why: `its client (pid ${plan.boundTo}) has ended`,
+      why: plan.boundTo === 0 ? 'its client has ended' : `its client (pid ${plan.boundTo}) has ended`,
     })
   }
   assertFits(world, plan, env)

@@ -2,7 +2,8 @@ import type { World } from '../world.ts'
 
 /**
  * The process that started the launcher: the client. `mainThread` is false if a thread other than its first forked
- * us, and undefined where that can't be told.
+ * us, and undefined where that can't be told. A `pid` of 0 is nobody: a process of another pid namespace, or one that
+ * had ended before we looked.
  */
 export interface Parent {
   readonly pid: number
@@ -17,10 +18,34 @@ export interface Parent {
 export function lookAtParent(world: World): Parent {
   const pid = world.parentPid()
   if (world.platform !== 'linux' || pid <= 0) return { pid, mainThread: undefined }
+  if (isOrphan(world, pid)) return { pid: 0, mainThread: undefined }
   try {
     const children = world.files.read(`/proc/${pid}/task/${pid}/children`).toString('latin1')
     return { pid, mainThread: children.split(' ').includes(String(world.pid)) }
   } catch {
     return { pid, mainThread: undefined }
+  }
+}
+
+/**
+ * A child is in its parent's session unless it leads one of its own. Where that isn't so, the parent is init or
+ * another that takes in orphans, and the client is gone.
+ */
+function isOrphan(world: World, parentPid: number): boolean {
+  const own = family(world, world.pid)
+  const parent = family(world, parentPid)
+  // Another pid namespace's /proc would tell of strangers.
+  if (own?.parent !== parentPid || parent === undefined) return false
+  return own.session > 0 && own.session !== world.pid && own.session !== parent.session
+}
+
+/** Fields 4 and 6 of `/proc/PID/stat` (proc(5)). */
+function family(world: World, pid: number): { readonly parent: number; readonly session: number } | undefined {
+  try {
+    const stat = world.files.read(`/proc/${pid}/stat`).toString('latin1')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return { parent: Number(fields[1]), session: Number(fields[3]) }
+  } catch {
+    return undefined
   }
 }

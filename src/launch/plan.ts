@@ -74,7 +74,7 @@ export function planLaunch(input: PlanInput): Plan {
     secretFiles: input.secrets
       .filter(({ as }) => as === 'file')
       .map(({ name, value }) => ({ path: secretPath(input, name), content: value })),
-    boundTo: parts.some(({ name, argv }) => name === 'setpriv' && argv.length > 0) ? host.parent.pid : undefined,
+    boundTo: server.deathSignal === 'off' && scope === undefined ? undefined : host.parent.pid,
     notes: dropped.length === 0 ? [] : [droppedNote(server, dropped)],
   }
 }

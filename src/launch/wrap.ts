@@ -1,4 +1,5 @@
 import type { ClientWatch, NoWatch } from '../lifecycle/client-watch.ts'
+import { serverDescription } from '../lifecycle/units.ts'
 import type { ServerEntry } from '../registry/entry.ts'
 import type { Host } from './host.ts'
 import { DEFAULT_SIGNALS, EXPAND_ENVIRONMENT_OFF, type ScopeRequest, scopeArguments, type Trial } from './trial.ts'
@@ -103,9 +104,12 @@ function logPart({ logs }: ServerEntry, copy: readonly string[]): Part[] {
   return copy.length === 0 ? [] : [part('sh', `its stderr goes to the client and to the ${logs}`, copy)]
 }
 
+/** What only a scope can stop. */
+const UNCOVERED = 'no limits, and what the server starts may outlive the client'
+
 function scopePart(server: ServerEntry, host: Host, trial: Trial, scope: Scope | undefined): Part {
-  if (server.scope === 'off') return part('systemd-run', 'left out: scope is off')
-  if (scope === undefined) return part('systemd-run', `left out: ${trial.scope}`)
+  if (server.scope === 'off') return part('systemd-run', `left out: scope is off; ${UNCOVERED}`)
+  if (scope === undefined) return part('systemd-run', `left out: ${trial.scope}; ${UNCOVERED}`)
   const flag = trial.expandEnvironmentFlag ? EXPAND_ENVIRONMENT_OFF : ''
   const end =
     'unit' in scope.watch
@@ -113,6 +117,6 @@ function scopePart(server: ServerEntry, host: Host, trial: Trial, scope: Scope |
       : `are not bound to client ${host.parent.pid}: ${scope.watch.why}`
   return part('systemd-run', `the server and all it starts are in ${scope.unit}, and ${end}`, [
     host.tools['systemd-run'],
-    ...scopeArguments(scope.unit, `MCP server ${server.name}`, scope, flag),
+    ...scopeArguments(scope.unit, serverDescription(server.name), scope, flag),
   ])
 }

@@ -3,6 +3,7 @@ import { LaunchError } from '../errors.ts'
 import { processStart } from '../process-start.ts'
 import { tryLock } from '../secrets/cache/lock.ts'
 import type { World } from '../world.ts'
+import { clientDescription } from './units.ts'
 
 /**
  * The unit that lives as long as a client's process. Every scope of that client's servers is bound to it, so that
@@ -184,7 +185,7 @@ export function watchArguments(
   const remove = `-${dirname(tools.tail)}/rm -f`
   return [
     ...['--user', '--quiet', '--collect', `--unit=${unit}`, `--slice=${slice}`],
-    `--description=MCP client ${clientPid}, for its servers`,
+    `--description=${clientDescription(clientPid)}`,
     ...['-p', 'Type=exec', '-p', `ExecStopPost=${remove} ${unitWord(marker)} ${unitWord(`${marker}.lock`)}`],
     ...['--', '/bin/sh', '-c', script.replaceAll('$', '$$$$')],
   ]

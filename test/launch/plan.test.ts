@@ -86,9 +86,11 @@ describe('the command line', () => {
 })
 
 describe('the life of the server', () => {
-  test('is checked against the client where a death signal is set, and only there', () => {
+  test('is checked against the client, unless nothing is to tie it to that', () => {
     expect(planLaunch(planInput()).boundTo).toBe(42)
-    expect(planLaunch(planInput(server({ deathSignal: 'off' }))).boundTo).toBeUndefined()
+    expect(planLaunch(planInput(server({ deathSignal: 'off' }))).boundTo).toBe(42)
+    expect(planLaunch(planInput(server({ scope: 'off' }))).boundTo).toBe(42)
+    expect(planLaunch(planInput(server({ deathSignal: 'off', scope: 'off' }))).boundTo).toBeUndefined()
   })
 
   test('scope: require has a problem without a scope', () => {

@@ -1,0 +1,109 @@
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import type { RequestOptions } from '@modelcontextprotocol/sdk/shared/protocol.js'
+import { WatchedTransport } from './watched-transport.ts'
+
+/*
+ * The official SDK's client, in a file of its own beside the bundle (build.mjs): with all that it needs it is half as
+ * large as the rest, and a launch has no use for it. What crosses the border is plain data.
+ */
+
+/** A server to be started and talked to as a client does. */
+export interface Call {
+  readonly argv: readonly [string, ...string[]]
+  /** In addition to the six variables that the SDK passes by itself. */
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string
+  /** For the start, the handshake and the list of tools together. */
+  readonly limitMs: number
+  /** What the client calls itself. */
+  readonly client: { readonly name: string; readonly version: string }
+  /** Told the pid before the server is asked to end: later nobody knows any more which processes were its children. */
+  readonly beforeEnd: (pid: number) => void
+}
+
+/** What came of it. All texts are the server's own: they may hold anything. */
+export interface Conversation {
+  readonly pid: number | undefined
+  /** Undefined if it didn't come to that. */
+  readonly initialized?: { readonly protocol: string; readonly name: string; readonly version: string }
+  /** How many; undefined if it didn't come to that, or if the server says that it has none. */
+  readonly tools?: number
+  /** From the start of the process to the last answer, or to the failure. */
+  readonly readyMs: number
+  readonly failure?: {
+    /** `refused`: it answered with an error, or with what is no MCP. */
+    readonly kind: 'not started' | 'ended' | 'late' | 'refused'
+    /** What the server or the SDK said. */
+    readonly message: string
+  }
+  readonly end: { readonly code: number | null; readonly signal: string | null }
+  /** The strongest means that its end took. */
+  readonly endedBy: 'itself' | 'end of input' | 'SIGTERM' | 'SIGKILL'
+  /** Lines on stdout that are no JSON-RPC. */
+  readonly stray: { readonly lines: number; readonly first: string }
+  /** The last of it. */
+  readonly stderr: string
+}
+
+/** `setTimeout` takes no more; the SDK's own time-outs must not come before ours. */
+const LONGEST_MS = 2 ** 31 - 1
+
+/** Starts the server, shakes hands, asks for its tools, page by page, and ends it. Never rejects. */
+export async function converse(call: Call): Promise<Conversation> {
+  const transport = new WatchedTransport(call)
+  const client = new Client(call.client)
+  const limit = new AbortController()
+  const timer = setTimeout(() => limit.abort(), call.limitMs)
+  const options = { signal: limit.signal, timeout: LONGEST_MS, maxTotalTimeout: LONGEST_MS }
+  const startedAt = performance.now()
+  let tools: number | undefined
+  let failure: Conversation['failure']
+  try {
+    tools = await Promise.race([talk(client, transport, options), transport.gone, aborted(limit.signal)])
+  } catch (error) {
+    const kind = limit.signal.aborted ? 'late' : await transport.failureKind()
+    failure = { kind, message: error instanceof Error ? error.message : String(error) }
+  }
+  const readyMs = Math.round(performance.now() - startedAt)
+  clearTimeout(timer)
+  await client.close()
+  const { end, endedBy } = await transport.ended()
+  const { protocol, startedPid } = transport
+  const server = client.getServerVersion()
+  return {
+    pid: startedPid,
+    ...(server === undefined || protocol === undefined
+      ? {}
+      : { initialized: { protocol, name: server.name, version: server.version } }),
+    ...(tools === undefined ? {} : { tools }),
+    readyMs,
+    ...(failure === undefined ? {} : { failure }),
+    end,
+    endedBy,
+    stray: transport.stray(),
+    stderr: transport.lastStderr(),
+  }
+}
+
+async function talk(client: Client, transport: WatchedTransport, options: RequestOptions): Promise<number | undefined> {
+  await client.connect(transport, options)
+  if (client.getServerCapabilities()?.tools === undefined) return undefined
+  let count = 0
+  const seen = new Set<string>()
+  for (let cursor: string | undefined, more = true; more; ) {
+    const page = await client.listTools(cursor === undefined ? {} : { cursor }, options)
+    count += page.tools.length
+    cursor = page.nextCursor
+    // A server that names a page twice would go on for ever.
+    more = cursor !== undefined && !seen.has(cursor)
+    if (cursor !== undefined) seen.add(cursor)
+  }
+  return count
+}
+
+/** The SDK's requests heed the signal; its writes to a server that doesn't read don't. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(new Error('too late')))
+  })
+}

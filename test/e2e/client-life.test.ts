@@ -1,0 +1,100 @@
+import { join } from 'node:path'
+import { describe, expect } from 'vitest'
+import { allReady, expectAllGone, watchesOf, writeNasty } from './clients/nasty.ts'
+import { executable } from './harness/artefacts.ts'
+import { isAlive, kill } from './harness/processes.ts'
+import { noManager, userManager } from './harness/provided.ts'
+import { ROOT } from './harness/root.ts'
+import { test } from './harness/sandbox.ts'
+import { listUnits, unitProperties } from './harness/units.ts'
+import { waitFor } from './harness/wait-for.ts'
+
+const MANY = join(ROOT, 'test', 'e2e', 'clients', 'many-launches.py')
+const ANSWER = 'read -r line; echo "$line"'
+
+/** For each line of input one more launch in the background; it says the pid. */
+const ON_DEMAND = 'while read -r line; do "$@" & echo "$!"; done'
+
+describe.skipIf(noManager)('a server whose client lives', () => {
+  test('is not killed: 500 launches in a row, most of them from threads that end', { timeout: 240_000 }, async ({
+    sandbox,
+    skip,
+  }) => {
+    if ((await (await sandbox.run(['sh', '-c', 'command -v python3'])).exited).code !== 0) return skip('no python3')
+    sandbox.writeRegistry({
+      servers: {
+        fast: { command: 'sh', args: ['-c', `${ANSWER}; read -r line; exit 0`] },
+        stay: { command: 'sh', args: ['-c', `${ANSWER}; ${ANSWER}; sleep 600; exit`] },
+      },
+    })
+    const argv = ['python3', MANY, '500', ...executable.argv]
+    const client = await sandbox.run(argv, { env: sandbox.envWithManager() })
+    const said = () => client.stdout().toString()
+    await Promise.race([
+      waitFor(() => said() === 'launched\n', { what: '500 launches', limitMs: 230_000 }),
+      client.processEnded.then(() => expect(client.stderr()).toBe('')),
+    ])
+    expect(await watchesOf(client.pid)).toHaveLength(1)
+    client.stdin.write('\n')
+    await waitFor(() => said().includes('answer'), { what: 'the answers of those that stay' })
+    expect(said()).toBe('launched\n30 of 30 answer\n')
+    expect(client.stderr()).toBe('')
+    kill(client.pid)
+    await sandbox.expectNothingLeft()
+    expect(await watchesOf(client.pid)).toEqual([])
+  })
+
+  test('is not killed with its twin: started twice, one probed and killed', async ({ sandbox }) => {
+    const servers = writeNasty(sandbox, ['deaf'], { args: ['-c', 'echo ready; exec sleep 600'] })
+    const argv = ['sh', '-c', ON_DEMAND, 'sh', ...executable.argv, ...servers.names]
+    const client = await sandbox.run(argv, { env: sandbox.envWithManager() })
+    client.stdin.write('\n\n')
+    await allReady(client, 2)
+    const pids = client.stdout().toString().match(/\d+/g)?.map(Number) ?? []
+    const [probe = 0, real = 0] = pids
+    expect(await servers.units()).toHaveLength(2)
+    kill(probe)
+    await waitFor(async () => (await servers.units()).length === 1, { what: 'the end of the probe' })
+    client.stdin.write('\n')
+    await allReady(client, 3)
+    expect(isAlive(real)).toBe(true)
+    expect(await servers.units()).toHaveLength(2)
+    expect(await watchesOf(client.pid)).toHaveLength(1)
+    kill(client.pid)
+    await expectAllGone(sandbox, servers, client.pid)
+  })
+
+  test('loses what a killed probe left behind with its client, at the latest', async ({ sandbox }) => {
+    const servers = writeNasty(sandbox, ['chain', 'setsid'])
+    const client = await sandbox.run(
+      [
+        'sh',
+        '-c',
+        `for it in ${servers.names.join(' ')}; do "$@" "$it" & echo "$!"; done; wait; exec sleep 600`,
+      ].concat('sh', executable.argv),
+      { env: sandbox.envWithManager() },
+    )
+    await allReady(client, 2)
+    const pids = client.stdout().toString().match(/\d+/g)?.map(Number) ?? []
+    for (const pid of pids) kill(pid)
+    await waitFor(() => pids.every((pid) => !isAlive(pid)), { what: 'the end of the leaders' })
+    kill(client.pid)
+    await expectAllGone(sandbox, servers, client.pid)
+  })
+
+  test('is bound, also if 30 start at once', async ({ sandbox }) => {
+    const servers = writeNasty(sandbox, ['deaf'], { deathSignal: 'off' })
+    const argv = ['sh', '-c', ON_DEMAND, 'sh', ...executable.argv, ...servers.names]
+    const client = await sandbox.run(argv, { env: sandbox.envWithManager() })
+    client.stdin.write('\n'.repeat(30))
+    await allReady(client, 30)
+    const [watch, ...more] = await watchesOf(client.pid)
+    expect(more).toEqual([])
+    const units = await servers.units()
+    const bound = await Promise.all(units.map(async (unit) => (await unitProperties(userManager(), unit))['BindsTo']))
+    expect(bound).toEqual(Array.from({ length: 30 }, () => watch))
+    kill(client.pid)
+    await expectAllGone(sandbox, servers, client.pid)
+    expect(await listUnits(userManager(), `mcp-client-${client.pid}-*`)).toEqual([])
+  })
+})
