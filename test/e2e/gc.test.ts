@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect } from 'vitest'
 import { type Artefact, artefacts, executable } from './harness/artefacts.ts'
@@ -43,26 +43,22 @@ async function cleanings(sandbox: Sandbox, ...args: string[]): Promise<Cleaning[
 }
 
 /** A server of a client that can be killed; the first line is the server's pid. */
-async function launchBy(sandbox: Sandbox, name: string): Promise<{ client: Launched; pid: number }> {
-  const prefix = ['sh', '-c', '"$@" & wait; sleep 600', 'sh']
+async function launchBy(
+  sandbox: Sandbox,
+  name: string,
+  before: readonly string[] = [],
+): Promise<{ client: Launched; pid: number }> {
+  const prefix = [...before, 'sh', '-c', '"$@" & wait; sleep 600', 'sh']
   const client = await sandbox.launch(executable, [name], { env: env(sandbox), prefix })
   return { client, pid: Number(await client.firstLine()) }
 }
 
-/** No client can be watched while there is a file in the place of the markers. */
-async function withoutWatch<T>(action: () => Promise<T>): Promise<T> {
-  const markers = join(manager.runtimeDir, 'mcp-launch', 'clients')
-  const blocked = `${manager.runtimeDir}/mcp-launch/clients.aside`
-  mkdirSync(markers, { recursive: true, mode: 0o700 })
-  renameSync(markers, blocked)
-  writeFileSync(markers, '')
-  try {
-    return await action()
-  } finally {
-    rmSync(markers)
-    renameSync(blocked, markers)
-  }
-}
+/** No client can be watched where there is no `tail`: its scopes are bound to nobody, as before there was a watch. */
+const WITHOUT_WATCH = [
+  ...['unshare', '--mount', '--propagation', 'private', 'sh', '-c'],
+  'for tail in /usr/bin/tail /bin/tail; do [ ! -x "$tail" ] || mount --bind /dev/null "$tail"; done; exec "$@"',
+  'sh',
+]
 
 /** Without a `$`, which systemd may take for its own. */
 const PRINT_PID = 'cut -d " " -f 4 /proc/self/stat; exec cat'
@@ -98,7 +94,7 @@ describe.skipIf(!isRoot)('gc', () => {
 
   test('stops a scope that is bound to nobody and whose client has ended', async ({ sandbox }) => {
     sandbox.writeRegistry({ servers: { it: nasty } })
-    const { client, pid } = await withoutWatch(() => launchBy(sandbox, 'it'))
+    const { client, pid } = await launchBy(sandbox, 'it', WITHOUT_WATCH)
     expect(await cleanings(sandbox)).toEqual([])
     kill(client.pid)
     await waitFor(() => !isAlive(client.pid), { what: 'the end of the client' })
@@ -218,13 +214,10 @@ describe.skipIf(!isRoot)('gc', () => {
 
   test('stops 30 orphans at once', async ({ sandbox }) => {
     sandbox.writeRegistry({ servers: { it: nasty } })
-    const prefix = ['sh', '-c', 'for i in $(seq 30); do "$@" & done; wait; sleep 600', 'sh']
-    const client = await withoutWatch(async () => {
-      const launched = await sandbox.launch(executable, ['it'], { env: env(sandbox), prefix })
-      const count = () => launched.stdout().toString().split('\n').length - 1
-      await waitFor(() => count() === 30, { what: '30 servers', limitMs: 40_000 })
-      return launched
-    })
+    const prefix = [...WITHOUT_WATCH, 'sh', '-c', 'for i in $(seq 30); do "$@" & done; wait; sleep 600', 'sh']
+    const client = await sandbox.launch(executable, ['it'], { env: env(sandbox), prefix })
+    const count = () => client.stdout().toString().split('\n').length - 1
+    await waitFor(() => count() === 30, { what: '30 servers', limitMs: 40_000 })
     kill(client.pid)
     await waitFor(() => !isAlive(client.pid), { what: 'the end of the client' })
     expect((await cleanings(sandbox)).filter(({ done }) => done)).toHaveLength(30)
