@@ -189,19 +189,20 @@ function cacheRaces({ track, plain, launch, scope, limits, uncached }) {
     ...track,
     title: 'A hit of the cache against the same launch without secrets',
     rounds: 60,
-    contestants: [
-      nothing,
-      hit(1, { target: '≤ 1.6×' }),
-      hit(10),
-      hit(1_000),
-      ...(scope === undefined
-        ? [
-            nothingScoped,
-            { name: 'a hit, in a scope', ...filled(1, scoped), against: nothingScoped.name, target: '≤ 1.25×' },
-          ]
-        : []),
-    ],
+    contestants: [nothing, hit(1, { target: '≤ 1.6×' }), hit(10), hit(1_000)],
   })
+  if (scope === undefined) {
+    // A race of its own: after a contestant without a scope the manager has been idle, and its next one takes longer.
+    race({
+      ...track,
+      title: 'The same, in their scopes',
+      rounds: 60,
+      contestants: [
+        nothingScoped,
+        { name: 'a hit, in a scope', ...filled(1, scoped), against: nothingScoped.name, target: '≤ 1.25×' },
+      ],
+    })
+  }
   const { argv, env } = filled(1)
   const words = argv.map((word) => `'${word}'`).join(' ')
   const atOnce = (before) => ['/bin/sh', '-c', `${before}; for i in $(seq ${AT_ONCE}); do ${words} & done; wait`]
