@@ -29,7 +29,7 @@ export async function logs(
       hint: 'set "logs: file" (or journal) for it in the registry, and start it again',
     })
   }
-  const argv = server.logs === 'file' ? fromFile(world, name, options) : fromJournal(name, options)
+  const argv = server.logs === 'file' ? fromFile(world, name, options) : fromJournal(world, name, options)
   const [file = '', ...args] = argv
   if (options.follow)
     return world.processes.replace({ file: '/usr/bin/env', argv: ['env', ...argv], env: world.env, cwd: '/' })
@@ -71,6 +71,8 @@ function fromFile(world: World, name: string, { follow, lines }: Range): string[
   return ['tail', '-n', lines, ...(follow ? ['-F'] : []), '--', path]
 }
 
-function fromJournal(name: string, { follow, lines }: Range): string[] {
-  return ['journalctl', '--user', '--quiet', '-t', journalTag(name), '-n', lines, ...(follow ? ['-f'] : ['--no-pager'])]
+/** Not `--user`: where the journal isn't kept on disk a user has none apart (journalctl(1)). */
+function fromJournal(world: World, name: string, { follow, lines }: Range): string[] {
+  const own = ['-t', journalTag(name), `_UID=${world.uid}`]
+  return ['journalctl', '--quiet', '-o', 'cat', ...own, '-n', lines, ...(follow ? ['-f'] : ['--no-pager'])]
 }

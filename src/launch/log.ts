@@ -16,7 +16,7 @@ export function logFile(world: World, server: string): string {
   return `${stateDirectory(world)}/logs/${server}.log`
 }
 
-/** The name under which `logs: journal` writes: `journalctl --user -t mcp-SERVER`. */
+/** The name under which `logs: journal` writes: `journalctl -t mcp-SERVER`. */
 export function journalTag(server: string): string {
   return `mcp-${server}`
 }

@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { artefacts, executable } from './harness/artefacts.ts'
@@ -60,6 +60,24 @@ test('logs: journal without a journal loses nothing of the client’s', async ({
   writeServer(sandbox, 'for i in $(seq 100); do echo "line $i" >&2; done', { logs: 'journal' })
   const { stderr } = await outcome(await sandbox.launch(executable, ['it']))
   expect(stderr.split('\n').filter((line) => /^line \d+$/.test(line))).toHaveLength(100)
+  await sandbox.expectNothingLeft()
+})
+
+/** A journal of its own, in a world of its own: what it leaves goes with that. */
+const WITH_JOURNAL = `mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/journal /run/log/journal
+/lib/systemd/systemd-journald & 
+for i in $(seq 100); do [ ! -S /run/systemd/journal/stdout ] || break; sleep 0.1; done
+"$@"
+for i in $(seq 100); do "$1" logs it >/run/said 2>&1; ! grep -q two /run/said || break; sleep 0.1; done
+cat /run/said`
+
+test('logs: journal with a real journal', async ({ sandbox, skip }) => {
+  if (process.getuid?.() !== 0) return skip('a journal of its own needs root')
+  if (!existsSync('/lib/systemd/systemd-journald')) return skip('there is no systemd-journald')
+  writeServer(sandbox, 'echo out; echo one >&2; echo two >&2', { logs: 'journal' })
+  const world = ['unshare', '--mount', '--pid', '--fork', '--mount-proc', '--propagation', 'private', 'sh', '-c']
+  const { stdout } = await outcome(await sandbox.launch(executable, ['it'], { prefix: [...world, WITH_JOURNAL, 'sh'] }))
+  expect(stdout).toBe('out\none\ntwo\n')
   await sandbox.expectNothingLeft()
 })
 
