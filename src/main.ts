@@ -1,6 +1,6 @@
 import { audit, client } from './audit.ts'
 import { LaunchError } from './errors.ts'
-import { type Invocation, parseInvocation } from './invocation.ts'
+import { COMMANDS, type Invocation, parseInvocation } from './invocation.ts'
 import { answerFirstRequest } from './launch/failure.ts'
 import { launch } from './launch/launch.ts'
 import { realWorld } from './real-world.ts'
@@ -21,7 +21,7 @@ async function main(world: World): Promise<number> {
     if (world.argv.length === 0 && world.terminal.stdinIsTerminal) return await command(world, ['--help'])
     invocation = parseInvocation(world.argv)
     if (invocation.kind === 'command') return await command(world, world.argv)
-    registered = await lookUp(world, registryPath(world, invocation.registry), invocation.server)
+    registered = await lookUp(world, registryPath(world, invocation.registry), invocation.server, COMMANDS)
     return await launch(world, registered, invocation.extraArgs)
   } catch (thrown) {
     const error = thrown instanceof LaunchError ? thrown : defect(thrown)

@@ -116,6 +116,7 @@ export interface Terminal {
   readonly stdoutIsTerminal: boolean
   /** Synchronous and complete, or an exception. */
   writeOut(text: string): void
+  /** Never throws: a client that doesn't listen is no reason not to start its server. */
   writeError(text: string): void
   /** The next bytes on stdin; undefined at its end; 'timeout' when the deadline passes first. */
   readInput(deadlineMs: number): Promise<Buffer | undefined | 'timeout'>

@@ -9,7 +9,13 @@ export const terminal: Terminal = {
     return isTerminal(1)
   },
   writeOut: (text) => writeAll(1, text),
-  writeError: (text) => writeAll(2, text),
+  writeError(text) {
+    try {
+      writeAll(2, text)
+    } catch {
+      // The client has closed it: nobody wants to know.
+    }
+  },
   readInput,
 }
 

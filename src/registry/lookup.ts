@@ -10,8 +10,15 @@ const MOST_NAMES = 10
 /**
  * One server for a launch. It stands on the hit path: the YAML parser and the schema are loaded only if the registry
  * has changed since it was compiled, or the server isn't in it.
+ *
+ * @param otherWords what a name that isn't in the registry may be a slip of besides.
  */
-export async function lookUp(world: World, path: string, serverName: string): Promise<Registered> {
+export async function lookUp(
+  world: World,
+  path: string,
+  serverName: string,
+  otherWords: readonly string[] = [],
+): Promise<Registered> {
   const bytes = readRegistryFile(world, path)
   const hash = world.sha256(bytes)
   const compiled = readCompiled(world, hash, serverName)
@@ -22,7 +29,7 @@ export async function lookUp(world: World, path: string, serverName: string): Pr
   const { parseRegistry } = await import('./load.ts')
   const registry = parseRegistry(bytes, path)
   const server = registry.servers.get(serverName)
-  if (server === undefined) throw unknownServer(path, serverName, [...registry.servers.keys()])
+  if (server === undefined) throw unknownServer(path, serverName, [...registry.servers.keys()], otherWords)
   writeCompiled(world, hash, registry)
   assertEnabled(path, server)
   return { registryPath: path, server, settings: registry.settings }
@@ -39,7 +46,12 @@ function assertEnabled(path: string, server: ServerEntry): void {
 }
 
 /** The error for a name that isn't in the registry: the near ones, else a list to choose from. */
-export function unknownServer(path: string, name: string, known: readonly string[]): LaunchError {
+export function unknownServer(
+  path: string,
+  name: string,
+  known: readonly string[],
+  otherWords: readonly string[] = [],
+): LaunchError {
   const shown = [...known].sort().slice(0, MOST_NAMES)
   const more = known.length - shown.length
   const list = `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
@@ -47,6 +59,6 @@ export function unknownServer(path: string, name: string, known: readonly string
     what: 'unknown server',
     subject: name,
     why: `it is not in ${path}`,
-    hint: didYouMean(name, known) ?? `choose one of ${list}`,
+    hint: didYouMean(name, [...known, ...otherWords]) ?? `choose one of ${list}`,
   })
 }

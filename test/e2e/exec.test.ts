@@ -30,6 +30,18 @@ async function expectCleanEnd(launched: Launched, sandbox: Sandbox): Promise<voi
   await sandbox.expectNothingLeft()
 }
 
+test.for(artefacts)(
+  'a client that has closed its end of stderr gets its server all the same, $name',
+  async (artefact, { sandbox }) => {
+    writeServer(sandbox, { command: 'echo', args: ['started'] })
+    // The note about the variable has nowhere to go.
+    const env = { SOMEBODYS_TOKEN: 'canary' }
+    const prefix = ['bash', '-c', 'exec 2> >(exit 0); wait "$!"; exec "$@"', 'bash']
+    const { code, stdout } = await outcome(await sandbox.launch(artefact, ['it'], { env, prefix }))
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'started\n' })
+  },
+)
+
 describe.each(artefacts)('$name', (artefact) => {
   describe.each([
     { how: 'directly', scope: 'off', pipes: false },

@@ -70,6 +70,13 @@ describe('lookUp', () => {
     }
   })
 
+  it('may be a slip of a command', async () => {
+    const { world, write } = temporaryHome()
+    const path = write('r.yaml', 'servers:\n  github: { command: x }\n')
+    const [complaint] = await complaintsOf(lookUp(world, path, 'lst', ['list', 'init']))
+    expect(complaint).toContain('-> did you mean "list"?')
+  })
+
   it('lists ten names at most', async () => {
     const { world, write } = temporaryHome()
     const servers = Array.from({ length: 12 }, (_, i) => `  s${String(i).padStart(2, '0')}: { command: x }`)
