@@ -112,7 +112,9 @@ describe.each(artefacts)('$name', (artefact) => {
     const launched = await sandbox.launch(artefact, ['it'], { env: sandbox.envWithManager(canaries.env) })
     expect(await launched.firstLine()).toBe('ready')
     commandLines.stop()
-    const environment = read(`/proc/${launched.pid}/environ`).split('\0')
+    // Empty for a moment: having said so, the server executes another program.
+    const environ = await waitFor(() => read(`/proc/${launched.pid}/environ`), { what: 'the environment' })
+    const environment = environ.split('\0')
     expect(environment).toEqual(
       expect.arrayContaining([
         `FROM_SOPS=${DEMO_SECRET}`,
