@@ -34,7 +34,16 @@ const LAYERS = [
   ['secrets'],
   ['report'],
   ['permissions.ts', 'audit.ts'],
-  ['directories.ts', 'invocation.ts', 'real-world.ts', 'nearest.ts', 'process-start.ts', 'span.ts'],
+  [
+    'directories.ts',
+    'invocation.ts',
+    'real-world.ts',
+    'nearest.ts',
+    'process-start.ts',
+    'programs.ts',
+    'span.ts',
+    'variable-name.ts',
+  ],
   ['machine'],
   ['errors.ts', 'world.ts', 'build.ts'],
 ]

@@ -3,8 +3,7 @@ import type { ServerEntry } from '../registry/entry.ts'
 import { isLoaderVariable } from '../registry/loader-variables.ts'
 import { Secret } from '../secrets/secret.ts'
 import type { Outcome } from '../secrets/source.ts'
-
-const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/
+import { VARIABLE_NAME } from '../variable-name.ts'
 
 /**
  * The variables of a whole environment, one by one. The server's own `secrets` go over them, and the names are checked

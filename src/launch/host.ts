@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { BUILT_IN_TOOLS, type SystemTool } from '../build.ts'
+import { findSystemTool } from '../programs.ts'
 import type { World } from '../world.ts'
 import { lookAtParent, type Parent } from './parent.ts'
 
@@ -19,9 +20,6 @@ export type Manager =
   | { readonly listening: true; readonly socket: string }
   | { readonly listening: false; readonly why: string }
 
-/** Before the client's PATH: a project's own directory on it should not decide what wraps the server. */
-const SYSTEM_DIRECTORIES = ['/usr/bin', '/bin', '/run/current-system/sw/bin']
-
 export function inspectHost(world: World): Host {
   const runtimeDirectory = findRuntimeDirectory(world)
   return {
@@ -38,17 +36,10 @@ function findTools(world: World): Host['tools'] {
   if (world.platform !== 'linux') return {}
   const found: Partial<Record<SystemTool, string>> = { ...BUILT_IN_TOOLS }
   for (const tool of ['env', 'setpriv', 'systemd-run', 'tail'] as const) {
-    const path = found[tool] ?? findTool(world, tool)
+    const path = found[tool] ?? findSystemTool(world, tool)
     if (path !== undefined) found[tool] = path
   }
   return found
-}
-
-function findTool(world: World, tool: SystemTool): string | undefined {
-  const path = (world.env['PATH'] ?? '').split(':').filter((directory) => directory.startsWith('/'))
-  return [...SYSTEM_DIRECTORIES, ...path]
-    .map((directory) => join(directory, tool))
-    .find((candidate) => world.files.isExecutable(candidate))
 }
 
 /** The sockets that `systemd-run --user` connects to, in its order. */

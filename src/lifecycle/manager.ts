@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import { findSystemTool } from '../programs.ts'
 import type { World } from '../world.ts'
 
 /** What of the machine decides whether the user manager can be asked; a `Host` is one. */
@@ -19,13 +20,13 @@ export interface Answer {
 /** `systemctl --user`. Never rejects. */
 export type Systemctl = (args: readonly string[], timeoutMs: number) => Promise<Answer>
 
-const SYSTEM_DIRECTORIES = ['/usr/bin', '/bin', '/run/current-system/sw/bin']
-
 /** The user manager that servers get their scopes from, or why there is none to ask. */
 export function userManager(world: World, host: ManagerHost): Systemctl | { readonly why: string } {
   const { manager, runtimeDirectory } = host
   if (!manager.listening) return { why: manager.why }
-  const program = findSystemctl(world, host.tools['systemd-run'])
+  // A packager's `systemd-run` has its `systemctl` beside it.
+  const beside = host.tools['systemd-run'] === undefined ? [] : [dirname(host.tools['systemd-run'])]
+  const program = findSystemTool(world, 'systemctl', beside)
   if (program === undefined) return { why: 'no systemctl here' }
   // Times and words as they are read here; a bus of the client's own is nobody's manager.
   const env = { LC_ALL: 'C', TZ: 'UTC', SYSTEMD_COLORS: '0', XDG_RUNTIME_DIR: runtimeDirectory ?? '' }
@@ -41,13 +42,4 @@ export function userManager(world: World, host: ManagerHost): Systemctl | { read
     const said = stderr.trim().split('\n').at(-1) || (end.kind === 'exit' ? `exit status ${end.code}` : end.kind)
     return { ok, stdout: stdout.toString(), complaint: ok ? '' : `systemctl: ${said.slice(0, 200)}` }
   }
-}
-
-/** A packager's `systemd-run` has its `systemctl` beside it. */
-function findSystemctl(world: World, systemdRun: string | undefined): string | undefined {
-  const path = (world.env['PATH'] ?? '').split(':').filter((directory) => directory.startsWith('/'))
-  const beside = systemdRun === undefined ? [] : [dirname(systemdRun)]
-  return [...beside, ...SYSTEM_DIRECTORIES, ...path]
-    .map((directory) => `${directory}/systemctl`)
-    .find((candidate) => world.files.isExecutable(candidate))
 }

@@ -1,4 +1,5 @@
 import { isScalar } from 'yaml'
+import { VARIABLE_NAME } from '../variable-name.ts'
 import { secretProblem } from './expand.ts'
 import { holdsKnownToken } from './known-tokens.ts'
 import { isLoaderVariable } from './loader-variables.ts'
@@ -6,7 +7,6 @@ import { parsePlaceholders } from './placeholders.ts'
 import { locate } from './plain.ts'
 import { type Problem, quoted } from './problem.ts'
 import { SERVER_NAME } from './schema.ts'
-import { VARIABLE_NAME } from './schema-values.ts'
 import type { Tree } from './tree.ts'
 
 type Report = (problem: Problem) => void

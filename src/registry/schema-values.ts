@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { parseEnvironmentRef, parseRef, REF_FORMS, RefError } from '../secrets/parse-ref.ts'
 import type { Ref } from '../secrets/ref.ts'
+import { VARIABLE_NAME } from '../variable-name.ts'
 import { parseDuration } from './duration.ts'
 import { words } from './words.ts'
 
@@ -17,8 +18,6 @@ export const someText = text.refine((value) => value.trim() !== '', words('is em
 function hasNoNul(value: string): boolean {
   return !value.includes('\0')
 }
-
-export const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/
 
 export const variableName = z
   .string()

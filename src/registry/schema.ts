@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { VARIABLE_NAME } from '../variable-name.ts'
 import { isExecutableName } from './executable-name.ts'
 import { launchOptions } from './schema-options.ts'
 import {
@@ -11,7 +12,6 @@ import {
   refText,
   someText,
   text,
-  VARIABLE_NAME,
 } from './schema-values.ts'
 import { words } from './words.ts'
 

@@ -1,3 +1,4 @@
+import { VARIABLE_NAME } from '../variable-name.ts'
 import type { CommandRef, OpEnvRef, OpRef, Ref, SopsRef } from './ref.ts'
 
 export const REF_FORMS = 'op://vault/item/field, sops:FILE#/key, age:FILE, file:PATH, env:NAME or { command: […] }'
@@ -158,7 +159,7 @@ function filePath(path: string): string {
 }
 
 function parseEnv(name: string): RefParts {
-  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) throw new RefError('names no environment variable', 'env:NAME')
+  if (!VARIABLE_NAME.test(name)) throw new RefError('names no environment variable', 'env:NAME')
   return { kind: 'env', name }
 }
 

@@ -1,5 +1,6 @@
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import type { Host } from '../launch/host.ts'
+import { findSystemTool } from '../programs.ts'
 import type { World } from '../world.ts'
 import { crontab } from './crontab.ts'
 import { launchAgent } from './launchd.ts'
@@ -7,15 +8,12 @@ import type { Scheduler } from './scheduler.ts'
 import { systemdTimer } from './systemd.ts'
 import { type Tool, tool } from './tool.ts'
 
-/** Where `systemctl` and `crontab` are, if the PATH doesn't say. */
-const SYSTEM_DIRECTORIES = ['/usr/bin', '/bin', '/run/current-system/sw/bin']
-
 /** A systemd user timer where a user manager answers, a LaunchAgent on macOS, else a line for the user's crontab. */
 export async function chooseScheduler(world: World, host: Host): Promise<Scheduler> {
   if (world.platform === 'darwin') return launchAgent(world, tool(world, '/bin/launchctl'))
   const systemctl = await findManager(world, host)
   if (typeof systemctl !== 'string') return systemdTimer(world, systemctl)
-  return crontab(world, tool(world, findTool(world, SYSTEM_DIRECTORIES, 'crontab') ?? 'crontab'), systemctl)
+  return crontab(world, tool(world, findSystemTool(world, 'crontab') ?? 'crontab'), systemctl)
 }
 
 /** `systemctl --user`, or why there is nobody to talk to. A manager that died may have left its socket. */
@@ -23,7 +21,7 @@ async function findManager(world: World, { manager, runtimeDirectory, tools }: H
   if (!manager.listening) return manager.why
   // A packager's systemd-run has its systemctl beside it.
   const beside = tools['systemd-run'] === undefined ? [] : [dirname(tools['systemd-run'])]
-  const program = findTool(world, [...beside, ...SYSTEM_DIRECTORIES], 'systemctl')
+  const program = findSystemTool(world, 'systemctl', beside)
   if (program === undefined) return 'no systemctl on the PATH'
   const run = tool(world, program, {
     ...(runtimeDirectory === undefined ? {} : { XDG_RUNTIME_DIR: runtimeDirectory }),
@@ -35,11 +33,4 @@ async function findManager(world: World, { manager, runtimeDirectory, tools }: H
   const systemctl: Tool = (...args) => run('--user', '--no-pager', ...args)
   const { ok, complaint } = await systemctl('show', '--property=Version')
   return ok ? systemctl : `the user manager does not answer: ${complaint}`
-}
-
-function findTool(world: World, directories: readonly string[], name: string): string | undefined {
-  const path = (world.env['PATH'] ?? '').split(':').filter((directory) => directory.startsWith('/'))
-  return [...directories, ...path]
-    .map((directory) => join(directory, name))
-    .find((candidate) => world.files.isExecutable(candidate))
 }

@@ -1,4 +1,5 @@
 import { homeDirectory } from '../directories.ts'
+import { pathDirectories } from '../programs.ts'
 import type { Environment, World } from '../world.ts'
 import { type Schedule, scheduleFor } from './schedule.ts'
 
@@ -32,12 +33,8 @@ function placesOf(world: World): Environment {
     const value = name === 'HOME' ? homeDirectory(world) : world.env[name]
     return value?.startsWith('/') ? [[name, value]] : []
   })
-  const path = absoluteDirectories(world).join(':')
+  const path = pathDirectories(world).join(':')
   return Object.fromEntries(path === '' ? places : [...places, ['PATH', path]])
-}
-
-function absoluteDirectories(world: World): string[] {
-  return (world.env['PATH'] ?? '').split(':').filter((directory) => directory.startsWith('/'))
 }
 
 const NIX_STORE = '/nix/store/'
@@ -49,7 +46,7 @@ const NIX_STORE = '/nix/store/'
 function programWords(world: World): readonly [string, ...string[]] {
   const { self } = world.processes
   if (!self.some((word) => word.startsWith(NIX_STORE))) return self
-  const link = absoluteDirectories(world)
+  const link = pathDirectories(world)
     .filter((directory) => !directory.startsWith(NIX_STORE))
     .map((directory) => `${directory}/mcp-launch`)
     .find((path) => world.files.isExecutable(path))

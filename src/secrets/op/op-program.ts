@@ -1,5 +1,5 @@
-import { delimiter, join } from 'node:path'
 import { LaunchError } from '../../errors.ts'
+import { findProgram } from '../../programs.ts'
 import type { Finished, World } from '../../world.ts'
 import type { OpRef } from '../ref.ts'
 import { Secret } from '../secret.ts'
@@ -27,7 +27,7 @@ export function opProgramSource(world: World): Source {
       const own = [...new Map(refs.filter((ref) => ref.kind === 'op').map((ref) => [ref.text, ref])).values()]
       const outcomes = new Map<string, Outcome>()
       if (own.length === 0) return outcomes
-      const program = programOnPath(world)
+      const program = findProgram(world, 'op')
       let failure = program === undefined ? notInstalled() : undefined
       for (const ref of own) {
         const outcome: Outcome | WholeFailure = failure ?? (await read(world, program ?? '', ref, deadline))
@@ -159,13 +159,4 @@ function notInstalled(): LaunchError {
     why: 'it is not on the PATH',
     hint: 'install it (https://developer.1password.com/docs/cli), or set onepassword.token in the registry',
   })
-}
-
-/** A relative directory on the PATH is the working directory's, which is anybody's. */
-function programOnPath(world: World): string | undefined {
-  return (world.env['PATH'] ?? '')
-    .split(delimiter)
-    .filter((directory) => directory.startsWith('/'))
-    .map((directory) => join(directory, 'op'))
-    .find((path) => world.files.stat(path)?.kind === 'file' && world.files.isExecutable(path))
 }

@@ -1,4 +1,5 @@
-import { delimiter, dirname, join } from 'node:path'
+import { dirname } from 'node:path'
+import { findProgram } from '../../programs.ts'
 import type { Finished, World } from '../../world.ts'
 import { endWords } from '../age/key-places.ts'
 import { Refusal } from '../age/refusal.ts'
@@ -31,7 +32,7 @@ export async function decryptWithProgram(
   reason: string,
   deadline: Deadline,
 ): Promise<MapOf<Clear>> {
-  const program = programOnPath(world, 'sops')
+  const program = findProgram(world, 'sops')
   if (program === undefined) {
     throw new Refusal(
       `${reason}; that takes the program "sops", which is not on the PATH`,
@@ -69,15 +70,6 @@ function failure({ end, stderr }: Finished): Refusal {
     if (end.code === NO_DATA_KEY) return new Refusal('the program "sops" found no key that opens it', hint)
   }
   return new Refusal(`the program "sops" failed: ${endWords(end)}`, hint)
-}
-
-/** A relative directory on the PATH is the working directory's, which is anybody's. */
-function programOnPath(world: World, name: string): string | undefined {
-  return (world.env['PATH'] ?? '')
-    .split(delimiter)
-    .filter((directory) => directory.startsWith('/'))
-    .map((directory) => join(directory, name))
-    .find((path) => world.files.stat(path)?.kind === 'file' && world.files.isExecutable(path))
 }
 
 function clearMap(map: MapOf<Scalar>): MapOf<Clear> {
