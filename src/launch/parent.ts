@@ -29,7 +29,8 @@ export function lookAtParent(world: World): Parent {
 
 /**
  * A child is in its parent's session unless it leads one of its own. Where that isn't so, the parent is init or
- * another that takes in orphans, and the client is gone.
+ * another that takes in orphans, and the client is gone. One that takes in orphans of its own session, as the init of a
+ * container does, can't be told from a client.
  */
 function isOrphan(world: World, parentPid: number): boolean {
   const own = family(world, world.pid)

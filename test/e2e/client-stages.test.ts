@@ -22,9 +22,13 @@ def launch(): print(subprocess.Popen(sys.argv[1:]).pid, flush=True); time.sleep(
 threading.Thread(target=launch).start()
 `
 
+/**
+ * In a session of its own, as a terminal, a desktop or a service manager starts a client: whoever takes in an orphan
+ * of it is then known for a stranger, wherever the tests run.
+ */
 const CLIENTS = {
-  'its main thread': ['sh', '-c', CLIENT, 'sh'],
-  'another thread': ['python3', '-c', THREAD_CLIENT],
+  'its main thread': ['setsid', 'sh', '-c', CLIENT, 'sh'],
+  'another thread': ['setsid', 'python3', '-c', THREAD_CLIENT],
 } as const
 
 interface Stage {
@@ -176,7 +180,7 @@ describe.skipIf(noManager).each(artefacts)('a client that was dead before the la
     const gate = fifo(sandbox, 'gate')
     const servers = writeNasty(sandbox, ['deaf'])
     const script = '{ read -r line < gate; exec "$@"; } <&0 &'
-    const argv = ['sh', '-c', script, 'sh', ...artefact.argv, ...servers.names]
+    const argv = ['setsid', 'sh', '-c', script, 'sh', ...artefact.argv, ...servers.names]
     const client = await sandbox.run(argv, { env: sandbox.envWithManager() })
     await client.processEnded
     writeFileSync(gate, '\n')
