@@ -1,4 +1,4 @@
-import type { World } from './world.ts'
+import type { FileStat, World } from './world.ts'
 
 /** Before the client's PATH: a project's own directory on it should not decide which system tool is run. */
 const SYSTEM_DIRECTORIES = ['/usr/bin', '/bin', '/run/current-system/sw/bin']
@@ -12,7 +12,16 @@ export function pathDirectories(world: World): string[] {
 export function findProgram(world: World, name: string): string | undefined {
   return pathDirectories(world)
     .map((directory) => `${directory.replace(/\/+$/, '')}/${name}`)
-    .find((path) => world.files.stat(path)?.kind === 'file' && world.files.isExecutable(path))
+    .find((path) => statOf(world, path)?.kind === 'file' && world.files.isExecutable(path))
+}
+
+/** A directory that can't be searched holds nothing for us, as for `execvp`. */
+export function statOf(world: World, path: string): FileStat | undefined {
+  try {
+    return world.files.stat(path)
+  } catch {
+    return undefined
+  }
 }
 
 /** A tool of the system's, looked up in `first`, then where systems keep them, then on the PATH. */

@@ -40,7 +40,9 @@ export function planEnvironment(parts: EnvironmentParts): Variable[] {
     const replaced = variables.get(name)?.decision === 'pass' ? `${why}; replaces the client's` : why
     variables.set(name, { name, origin, decision: 'set', why: replaced, value })
   }
-  for (const { name, value, why } of parts.launcher) set('launcher', name, value, why)
+  for (const { name, value, why } of parts.launcher) {
+    if (variables.get(name)?.value !== value) set('launcher', name, value, why)
+  }
   for (const [name, value] of Object.entries(parts.plain)) set('registry', name, value, 'env')
   for (const { name, value, why } of parts.secrets) set('secret', name, value, why)
   return [...variables.values()].sort((a, b) => (a.name < b.name ? -1 : 1))

@@ -1,5 +1,6 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { errnoWords, LaunchError } from '../errors.ts'
+import { statOf } from '../programs.ts'
 import type { World } from '../world.ts'
 
 /** Where programs are that a desktop client's short PATH doesn't name; only for the hint. */
@@ -32,10 +33,13 @@ export interface Search {
   readonly directories: readonly string[]
 }
 
-/** The directories that a server's command is looked for in. */
+/**
+ * The directories that a server's command is looked for in. A relative one on the client's PATH is the working
+ * directory's, which is anybody's project: it is left out.
+ */
 export function searchDirectories(own: readonly string[], clientPath: string | undefined): string[] {
   const path = clientPath === undefined || clientPath === '' ? DEFAULT_PATH : clientPath
-  return [...own, ...path.split(':').filter((directory) => directory !== '')]
+  return [...own, ...path.split(':').filter(isAbsolute)]
 }
 
 /**
@@ -47,7 +51,7 @@ export function searchDirectories(own: readonly string[], clientPath: string | u
 export function findExecutable(world: World, search: Search): string {
   const candidates = search.command.includes('/')
     ? [isAbsolute(search.command) ? search.command : resolve(search.cwd, search.command)]
-    : search.directories.map((directory) => join(resolve(search.cwd, directory), search.command))
+    : search.directories.map((directory) => join(directory, search.command))
   let refused: string | undefined
   for (const candidate of candidates) {
     if (statOf(world, candidate)?.kind !== 'file') continue
@@ -59,15 +63,6 @@ export function findExecutable(world: World, search: Search): string {
   }
   if (refused !== undefined) throw notExecutable(search, refused, 'no permission to execute it', `chmod +x ${refused}`)
   throw notFound(world, search, candidates)
-}
-
-/** A directory that can't be searched holds nothing for us, as for `execvp`. */
-function statOf(world: World, path: string) {
-  try {
-    return world.files.stat(path)
-  } catch {
-    return undefined
-  }
 }
 
 function notFound(world: World, search: Search, candidates: readonly string[]): LaunchError {
@@ -86,7 +81,7 @@ function notFound(world: World, search: Search, candidates: readonly string[]): 
   return new LaunchError('notFound', {
     what: `can't start server "${search.server}", command not found`,
     subject: search.command,
-    why: `looked in ${search.directories.join(':')}`,
+    why: `looked in ${search.directories.join(':') || 'no directory, for PATH names no absolute one'}`,
     hint:
       elsewhere === undefined
         ? `install "${search.command}", or give its directory under "path" of server "${search.server}"`

@@ -87,12 +87,8 @@ function environmentParts(input: PlanInput, scope: Scope | undefined): Environme
     launcher.push({ name: 'PATH', value, why: "the server's path before the client's" })
   }
   if (server.cwd !== undefined) launcher.push({ name: 'PWD', value: input.cwd, why: "the server's cwd" })
-  if (
-    scope !== undefined &&
-    host.runtimeDirectory !== undefined &&
-    clientEnv['XDG_RUNTIME_DIR'] !== host.runtimeDirectory
-  ) {
-    launcher.push({ name: 'XDG_RUNTIME_DIR', value: host.runtimeDirectory, why: 'derived: systemd-run needs it' })
+  if (scope !== undefined && host.runtimeDirectory !== undefined) {
+    launcher.push({ name: RUNTIME_DIRECTORY, value: host.runtimeDirectory, why: 'systemd-run needs it' })
   }
   return {
     client: clientEnv,
@@ -107,6 +103,23 @@ function environmentParts(input: PlanInput, scope: Scope | undefined): Environme
 
 function secretPath(input: PlanInput, name: string): string {
   return `${input.secretDirectory}/${name}`
+}
+
+const RUNTIME_DIRECTORY = 'XDG_RUNTIME_DIR'
+
+/** `systemd-run` has the server's environment, and finds the user manager by it. */
+export function runtimeDirectoryProblem({ server, variables, scope }: Plan, host: Host): LaunchError[] {
+  const variable = variables.find(({ name }) => name === RUNTIME_DIRECTORY)
+  if (scope === undefined || variable?.decision !== 'set' || variable.origin === 'launcher') return []
+  if (variable.value === host.runtimeDirectory) return []
+  return [
+    new LaunchError('failure', {
+      what: "can't give a scope to server",
+      subject: server,
+      why: `it sets ${RUNTIME_DIRECTORY}, by which systemd is found`,
+      hint: `take ${RUNTIME_DIRECTORY} out of the registry, or set "scope: off" for this server`,
+    }),
+  ]
 }
 
 /** What stops a server that requires a scope where there can be none. */

@@ -1,4 +1,4 @@
-import { LaunchError } from '../errors.ts'
+import { errnoWords, LaunchError } from '../errors.ts'
 import type { ClientWatch, NoWatch, watchClient } from '../lifecycle/client-watch.ts'
 import type { Registered, ServerEntry } from '../registry/entry.ts'
 import { Secret } from '../secrets/secret.ts'
@@ -8,7 +8,7 @@ import { findExecutable, searchDirectories } from './executable.ts'
 import { type Expanded, expandServer } from './expanded.ts'
 import { type Host, inspectHost } from './host.ts'
 import { copyArguments } from './log.ts'
-import { type Plan, type PlannedSecret, planLaunch, scopeProblem } from './plan.ts'
+import { type Plan, type PlannedSecret, planLaunch, runtimeDirectoryProblem, scopeProblem } from './plan.ts'
 import { secretDirectory } from './secret-files.ts'
 import { type Trial, tryParts } from './trial.ts'
 import { scopeRequest } from './wrap.ts'
@@ -63,6 +63,7 @@ export async function prepare(
       ...problems,
       ...(command instanceof LaunchError ? [command] : []),
       ...scopeProblem(server, trial),
+      ...runtimeDirectoryProblem(plan, host),
       ...failures(secrets),
     ],
   }
@@ -88,19 +89,30 @@ function watch(
 /** The working directory and the executable, or why one of them can't be had. */
 function locate(world: World, server: ServerEntry, { command, cwd, path }: Expanded): string | LaunchError {
   try {
-    if (world.files.stat(cwd)?.kind !== 'directory') {
-      return new LaunchError('failure', {
-        what: `can't start server "${server.name}", no such directory`,
-        subject: cwd,
-        hint: `make it, or mend "cwd" of server "${server.name}" in the registry`,
-      })
-    }
+    assertDirectory(world, server, cwd)
     const directories = searchDirectories(path, world.env['PATH'])
     return findExecutable(world, { server: server.name, command, cwd, directories })
   } catch (error) {
     if (error instanceof LaunchError) return error
     throw error
   }
+}
+
+function assertDirectory(world: World, server: ServerEntry, cwd: string): void {
+  const hint = `mend "cwd" of server "${server.name}" in the registry`
+  const refused = (what: string, why?: string) =>
+    new LaunchError('failure', {
+      what: `can't start server "${server.name}", ${what}`,
+      subject: cwd,
+      ...(why === undefined ? { hint: `make it, or ${hint}` } : { why, hint }),
+    })
+  let kind: string | undefined
+  try {
+    kind = world.files.stat(cwd)?.kind
+  } catch (error) {
+    throw refused("can't enter directory", errnoWords(error))
+  }
+  if (kind !== 'directory') throw refused('no such directory')
 }
 
 /** One failure may stand for many references: a file that doesn't open is told once. */

@@ -105,6 +105,22 @@ describe.each(artefacts)('without a user manager, $name', (artefact) => {
   })
 })
 
+describe.skipIf(noManager).each(artefacts)('inheritEnv: minimal, $name', (artefact) => {
+  test('still lets systemd-run find the manager', async ({ sandbox }) => {
+    writeServer(sandbox, { ...server('report'), inheritEnv: 'minimal' })
+    const launched = await sandbox.launch(artefact, ['it'], { env: sandbox.envWithManager() })
+    expect(isInScope(await reportOf(launched))).toBe(true)
+    expect(await outcome(launched)).toMatchObject({ code: 0, stderr: '' })
+  })
+
+  test('a registry that hides the manager from it is told so before', async ({ sandbox }) => {
+    writeServer(sandbox, { ...server('report'), env: { XDG_RUNTIME_DIR: '/elsewhere' } })
+    const { code, stderr } = await outcome(await sandbox.launch(artefact, ['it'], { env: sandbox.envWithManager() }))
+    expect(code).toBe(1)
+    expect(stderr).toContain('it sets XDG_RUNTIME_DIR, by which systemd is found')
+  })
+})
+
 describe.skipIf(noManager).each(artefacts)('scope: off beside a user manager, $name', (artefact) => {
   test('starts the server directly', async ({ sandbox }) => {
     writeServer(sandbox, { ...server('report'), scope: 'off' })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type PlanInput, planLaunch, scopeProblem } from '../../src/launch/plan.ts'
+import { type PlanInput, planLaunch, runtimeDirectoryProblem, scopeProblem } from '../../src/launch/plan.ts'
 import { Secret } from '../../src/secrets/secret.ts'
 import { ALL_WORKS, HOST, planInput, SERVER } from './plan-input.ts'
 
@@ -121,6 +121,25 @@ describe('what the launcher adds to the environment', () => {
   test('XDG_RUNTIME_DIR is derived for systemd-run, and left as it is otherwise', () => {
     expect(value({}, 'XDG_RUNTIME_DIR')).toBe('/run/user/1000')
     expect(value(server({ scope: 'off' }), 'XDG_RUNTIME_DIR')).toBeUndefined()
+  })
+
+  test("the client's own XDG_RUNTIME_DIR reaches systemd-run with inheritEnv: minimal too", () => {
+    const clientEnv = { XDG_RUNTIME_DIR: '/run/user/1000' }
+    expect(value({ clientEnv }, 'XDG_RUNTIME_DIR')).toBe('/run/user/1000')
+    expect(value({ clientEnv, ...server({ inheritEnv: 'minimal' }) }, 'XDG_RUNTIME_DIR')).toBe('/run/user/1000')
+  })
+
+  test('a registry that sets another XDG_RUNTIME_DIR is refused a scope', () => {
+    const problems = (changes: Partial<PlanInput>) =>
+      runtimeDirectoryProblem(planLaunch(planInput(changes)), HOST).map(({ message }) => message)
+    const elsewhere = { XDG_RUNTIME_DIR: '/elsewhere' }
+    expect(problems({})).toEqual([])
+    expect(problems({ clientEnv: elsewhere })).toEqual([])
+    expect(problems({ plainEnv: { XDG_RUNTIME_DIR: '/run/user/1000' } })).toEqual([])
+    expect(problems({ plainEnv: elsewhere, ...server({ scope: 'off' }) })).toEqual([])
+    expect(problems({ plainEnv: elsewhere })).toEqual([
+      'can\'t give a scope to server "demo": it sets XDG_RUNTIME_DIR, by which systemd is found',
+    ])
   })
 })
 
