@@ -45,6 +45,11 @@ export class LaunchError extends Error {
   }
 }
 
+/** Nobody reads stdout any more (`| head` has seen enough). No failure, and nothing to tell. */
+export class ClosedOutput extends Error {
+  override readonly name = 'ClosedOutput'
+}
+
 /**
  * Several failures that were found together and are reported together.
  * It is `unavailable` only if a later try could mend every one of them; else it has the first lasting failure's code.

@@ -1,5 +1,5 @@
 import { audit, client } from './audit.ts'
-import { LaunchError } from './errors.ts'
+import { ClosedOutput, EXIT, LaunchError } from './errors.ts'
 import { COMMANDS, type Invocation, parseInvocation } from './invocation.ts'
 import { answerFirstRequest } from './launch/failure.ts'
 import { launch } from './launch/launch.ts'
@@ -24,6 +24,7 @@ async function main(world: World): Promise<number> {
     registered = await lookUp(world, registryPath(world, invocation.registry), invocation.server, COMMANDS)
     return await launch(world, registered, invocation.extraArgs)
   } catch (thrown) {
+    if (thrown instanceof ClosedOutput) return EXIT.failure
     const error = thrown instanceof LaunchError ? thrown : defect(thrown)
     world.terminal.writeError(errorText(error))
     if (invocation?.kind === 'launch') recordFailure(world, invocation.server, error)

@@ -114,7 +114,10 @@ export interface Finished {
 export interface Terminal {
   readonly stdinIsTerminal: boolean
   readonly stdoutIsTerminal: boolean
-  /** Synchronous and complete, or an exception. */
+  /**
+   * Synchronous and complete.
+   * @throws ClosedOutput if nobody reads it any more; LaunchError if it can't be written (a full disk).
+   */
   writeOut(text: string): void
   /** Never throws: a client that doesn't listen is no reason not to start its server. */
   writeError(text: string): void

@@ -1,4 +1,4 @@
-import { errnoOf, LaunchError } from '../errors.ts'
+import { LaunchError } from '../errors.ts'
 import { inspectHost } from '../launch/host.ts'
 import { lookAround, type RunningServer } from '../lifecycle/servers.ts'
 import { supersededSecrets } from '../lifecycle/superseded.ts'
@@ -30,7 +30,7 @@ export async function ps(world: World, options: PsOptions): Promise<void> {
   }
   for (;;) {
     const { rows, notes } = await look(world, options)
-    if (!write(world, frame(world, options, rows, notes))) return
+    world.terminal.writeOut(frame(world, options, rows, notes))
     await world.sleep(EVERY_MS)
   }
 }
@@ -40,17 +40,6 @@ function frame(world: World, { json }: PsOptions, rows: readonly PsRow[], notes:
   if (json) return `${JSON.stringify({ time: now, servers: psData(rows, now), notes })}\n`
   const text = `${psText(rows, now)}${notes.map(noteText).join('')}`
   return world.terminal.stdoutIsTerminal ? `${CLEAR_SCREEN}${text}` : `${text}\n`
-}
-
-/** False if nobody reads it any more. */
-function write(world: World, text: string): boolean {
-  try {
-    world.terminal.writeOut(text)
-    return true
-  } catch (error) {
-    if (errnoOf(error) === 'EPIPE') return false
-    throw error
-  }
 }
 
 async function look(world: World, options: PsOptions): Promise<{ rows: PsRow[]; notes: readonly string[] }> {

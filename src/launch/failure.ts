@@ -16,7 +16,11 @@ const LONGEST_REQUEST_BYTES = 1024 * 1024
 export async function answerFirstRequest(world: World, error: LaunchError, deadline: number): Promise<void> {
   const id = await firstRequestId(world, deadline)
   if (id === undefined) return
-  world.terminal.writeOut(`${JSON.stringify(errorResponse(id, error))}\n`)
+  try {
+    world.terminal.writeOut(`${JSON.stringify(errorResponse(id, error))}\n`)
+  } catch {
+    // The client has asked and gone, or never read: stderr has the reason, and the exit status tells.
+  }
 }
 
 type RequestId = string | number

@@ -1,4 +1,5 @@
 import * as fs from 'node:fs'
+import { ClosedOutput, errnoOf, errnoWords, LaunchError } from '../errors.ts'
 import type { Terminal } from '../world.ts'
 
 export const terminal: Terminal = {
@@ -8,7 +9,14 @@ export const terminal: Terminal = {
   get stdoutIsTerminal() {
     return isTerminal(1)
   },
-  writeOut: (text) => writeAll(1, text),
+  writeOut(text) {
+    try {
+      writeAll(1, text)
+    } catch (cause) {
+      if (errnoOf(cause) === 'EPIPE') throw new ClosedOutput('nobody reads stdout', { cause })
+      throw new LaunchError('failure', { what: "can't write to stdout", why: errnoWords(cause), cause })
+    }
+  },
   writeError(text) {
     try {
       writeAll(2, text)
@@ -32,7 +40,7 @@ function writeAll(descriptor: number, text: string): void {
     try {
       rest = rest.subarray(fs.writeSync(descriptor, rest))
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+      if (errnoOf(error) !== 'EAGAIN') throw error
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
     }
   }

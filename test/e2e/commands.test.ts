@@ -40,6 +40,23 @@ describe.each(artefacts)('$name', (artefact) => {
     return { code: 0, signal: null, stdout, stderr: '' }
   }
 
+  test('what nobody reads is no defect', async ({ sandbox }) => {
+    sandbox.writeRegistry(REGISTRY)
+    const piped = ['sh', '-c', '{ sleep 0.1; "$@"; echo "ended with $?" >&2; } | true', 'sh', ...artefact.argv]
+    for (const args of [['list', '--names'], ['--help']]) {
+      expect((await outcome(await sandbox.run([...piped, ...args]))).stderr).toBe('ended with 1\n')
+    }
+  })
+
+  test('a full disk is told', async ({ sandbox }) => {
+    sandbox.writeRegistry(REGISTRY)
+    const full = ['sh', '-c', '"$@" > /dev/full', 'sh', ...artefact.argv, 'list']
+    expect(await outcome(await sandbox.run(full))).toMatchObject({
+      code: 1,
+      stderr: "mcp-launch: error: can't write to stdout: no space left on the device\n",
+    })
+  })
+
   test('list', async ({ sandbox }) => {
     sandbox.writeRegistry(REGISTRY)
     expect(await mcpLaunch(sandbox, ['list'])).toEqual(

@@ -134,6 +134,12 @@ servers:
     arrange: registered({ ...server('report'), cwd: '~/nowhere' }),
   },
   {
+    what: 'a working directory that can’t be entered',
+    code: 1,
+    says: ['can\'t start server "it", can\'t enter directory "~/', '": name too long', 'hint: mend "cwd"'],
+    arrange: registered({ ...server('report'), cwd: `~/${'x'.repeat(300)}` }),
+  },
+  {
     what: 'a variable that isn’t set',
     code: 2,
     says: ['server "it": args[0] ', 'NOT_SET', 'hint: '],
@@ -231,6 +237,14 @@ describe.each(artefacts)('$name', (artefact) => {
     const { stdout } = await outcome(await sandbox.run(['sh', '-c', script, 'sh', ...artefact.argv, 'it']))
     expect(['1\n', '2\n']).toContain(stdout)
     await sandbox.expectNothingLeft()
+  })
+
+  test('a client that asks and reads no answer changes nothing about the exit status', async ({ sandbox }) => {
+    registered({ command: 'no-such-command' })(sandbox)
+    const script = '{ "$@"; echo "ended with $?" >&2; } | true'
+    const client = await sandbox.run(['sh', '-c', script, 'sh', ...artefact.argv, 'it'])
+    const { stderr } = await outcome(client, INITIALIZE)
+    expect(stderr).toMatch(/^mcp-launch: error: .+\nmcp-launch: hint: .+\nended with 127\n$/)
   })
 
   test('in a terminal it only prints', { timeout: 20_000 }, async ({ sandbox, skip }) => {
