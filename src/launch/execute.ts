@@ -1,27 +1,42 @@
 import { errnoWords, LaunchError } from '../errors.ts'
-import type { World } from '../world.ts'
+import type { Environment, World } from '../world.ts'
 import { assertFits } from './argument-space.ts'
 import { buildEnvironment } from './environment.ts'
 import type { Plan } from './plan.ts'
-import { writeSecretFiles } from './secret-files.ts'
+import { removeSecretFiles, writeSecretFiles } from './secret-files.ts'
 
 /**
  * Does what the plan says: this process becomes the server. It returns only by throwing, and once `execve` has been
  * called nothing of the launcher is left.
+ *
+ * @param record writes down that the server is started, when nothing of the launcher's own can fail any more.
  */
-export function execute(world: World, plan: Plan): never {
+export function execute(world: World, plan: Plan, record: () => void): never {
   assertCanReplace(world, plan)
-  writeSecretFiles(world, plan)
   const env = buildEnvironment(plan.variables)
-  // PR_SET_PDEATHSIG is not sent for a parent that was dead before the call (prctl(2)).
-  if (plan.boundTo !== undefined && world.parentPid() !== plan.boundTo) {
-    throw new LaunchError('failure', {
-      what: "won't start server",
-      subject: plan.server,
-      why: plan.boundTo === 0 ? 'its client has ended' : `its client (pid ${plan.boundTo}) has ended`,
-    })
-  }
   assertFits(world, plan, env)
+  writeSecretFiles(world, plan)
+  try {
+    record()
+    assertClientLives(world, plan)
+    return replace(world, plan, env)
+  } catch (error) {
+    removeSecretFiles(world, plan)
+    throw error
+  }
+}
+
+/** PR_SET_PDEATHSIG is not sent for a parent that was dead before the call (prctl(2)). */
+function assertClientLives(world: World, { server, boundTo }: Plan): void {
+  if (boundTo === undefined || world.parentPid() === boundTo) return
+  throw new LaunchError('failure', {
+    what: "won't start server",
+    subject: server,
+    why: boundTo === 0 ? 'its client has ended' : `its client (pid ${boundTo}) has ended`,
+  })
+}
+
+function replace(world: World, plan: Plan, env: Environment): never {
   try {
     return world.processes.replace({ file: plan.argv[0], argv: plan.argv, env, cwd: plan.cwd })
   } catch (error) {

@@ -5,9 +5,10 @@ import { processStart } from '../process-start.ts'
 import type { Registered } from '../registry/entry.ts'
 import { noteText } from '../report/messages.ts'
 import type { World } from '../world.ts'
-import { askForLaunch } from './ask.ts'
+import { askForLaunch, type SecretState } from './ask.ts'
 import { assertCanReplace, execute } from './execute.ts'
 import { prepareLog } from './log.ts'
+import type { Plan } from './plan.ts'
 import { prepare } from './prepare.ts'
 
 /** The road's last stretch: from the registry's entry to the server that takes this process over. */
@@ -19,6 +20,13 @@ export async function launch(world: World, registered: Registered, extraArgs: re
   })
   throwAll(problems)
   for (const note of plan.notes) world.terminal.writeError(noteText(note))
+  return execute(world, plan, () => {
+    recordLaunch(world, plan, secrets)
+    prepareLog(world, registered.server)
+  })
+}
+
+function recordLaunch(world: World, plan: Plan, secrets: readonly SecretState[]): void {
   audit(world, {
     event: 'launch',
     server: plan.server,
@@ -30,6 +38,4 @@ export async function launch(world: World, registered: Registered, extraArgs: re
     cache: Object.fromEntries(secrets.map(({ name, cache }) => [name, cache ?? 'not cached'])),
     ...(plan.scope === undefined ? {} : { unit: plan.scope.unit }),
   })
-  prepareLog(world, registered.server)
-  return execute(world, plan)
 }

@@ -37,6 +37,7 @@ export function writeSecretFiles(world: World, plan: Plan): void {
     }
   } catch (error) {
     if (error instanceof LaunchError) throw error
+    world.files.remove(directory)
     throw new LaunchError('failure', {
       what: "can't write the secret files of server",
       subject: plan.server,
@@ -44,6 +45,12 @@ export function writeSecretFiles(world: World, plan: Plan): void {
       hint: 'mend or clear that directory, or hand the secret over as a variable (as: env)',
     })
   }
+}
+
+/** Takes back what {@link writeSecretFiles} wrote: the server that it was for is not started. */
+export function removeSecretFiles(world: World, plan: Plan): void {
+  const [first] = plan.secretFiles
+  if (first !== undefined) world.files.remove(dirname(first.path))
 }
 
 /** Somebody else may have made the directory first where everybody may make one. */
