@@ -9,7 +9,8 @@ export function realWorld(): World {
   return {
     platform: process.platform,
     argv: process.argv.slice(2),
-    env: { ...process.env } as Record<string, string>,
+    // A variable called "constructor" is none that every object has.
+    env: Object.assign(Object.create(null), process.env) as Record<string, string>,
     cwd: workingDirectory(),
     pid: process.pid,
     uid: process.getuid?.() ?? 0,

@@ -56,8 +56,10 @@ async function tryTool(
   const key = memory.key([tool, args], [file])
   const known = memory.recall(key)
   if (known !== undefined) return known === '' ? undefined : known
-  const failure = failureOf(await runTrial(world, file, [...args, ...NOTHING], {}), tool)
-  memory.keep(key, failure ?? '')
+  const finished = await runTrial(world, file, [...args, ...NOTHING], {})
+  const failure = failureOf(finished, tool)
+  // What it said itself is lasting; that it was slow, or killed, is this moment's.
+  if (finished.end.kind === 'exit') memory.keep(key, failure ?? '')
   return failure
 }
 

@@ -52,7 +52,6 @@ function run(program: Program): Promise<Finished> {
     const stdout: Buffer[] = []
     const stderr: Buffer[] = []
     let bytes = 0
-    let cutOff: 'timeout' | 'too-much-output' | undefined
     const child = spawn(program.file, [...program.args], {
       cwd: program.cwd,
       env: { ...program.env },
@@ -60,10 +59,12 @@ function run(program: Program): Promise<Finished> {
       detached: true,
     })
     const end = (why: 'timeout' | 'too-much-output'): void => {
-      cutOff ??= why
       killGroup(child.pid)
       child.stdout?.destroy()
       child.stderr?.destroy()
+      // Not when it has ended: a program that became another user's (sudo) can't be killed, and isn't waited for.
+      child.unref()
+      finish({ kind: why })
     }
     const timer = setTimeout(end, program.timeoutMs, 'timeout')
     const collect = (into: Buffer[]) => (chunk: Buffer) => {
@@ -86,8 +87,7 @@ function run(program: Program): Promise<Finished> {
       finish({ kind: 'not-started', errno: error.code ?? 'unknown' })
     })
     child.on('close', (code, signal) => {
-      if (cutOff !== undefined) finish({ kind: cutOff })
-      else if (code !== null) finish({ kind: 'exit', code })
+      if (code !== null) finish({ kind: 'exit', code })
       else finish({ kind: 'signal', signal: signal ?? 'unknown' })
     })
   })
@@ -108,6 +108,6 @@ function killGroup(pid: number | undefined): void {
   try {
     process.kill(-pid, 'SIGKILL')
   } catch {
-    // It has ended by itself.
+    // It has ended by itself, or is another user's.
   }
 }
