@@ -50,18 +50,28 @@ export class ClosedOutput extends Error {
   override readonly name = 'ClosedOutput'
 }
 
-/**
- * Several failures that were found together and are reported together.
- * It is `unavailable` only if a later try could mend every one of them; else it has the first lasting failure's code.
- */
+/** Several failures that were found together and are reported together, with the code of {@link joinedCode}. */
 export class LaunchErrors extends LaunchError {
   readonly errors: readonly LaunchError[]
 
   constructor(errors: readonly [LaunchError, ...LaunchError[]]) {
-    const lasting = errors.find((error) => error.code !== 'unavailable')
-    super((lasting ?? errors[0]).code, { what: errors.map((error) => error.message).join('; ') })
+    super(joinedCode(errors) ?? 'failure', { what: errors.map((error) => error.message).join('; ') })
     this.errors = errors
   }
+}
+
+/**
+ * Of several failures: `unavailable` only if a later try could mend every one of them, else the first lasting
+ * failure's. Undefined for none.
+ */
+export function joinedCode(errors: readonly LaunchError[]): ErrorCode | undefined {
+  return (errors.find(({ code }) => code !== 'unavailable') ?? errors[0])?.code
+}
+
+/** The exit status that {@link throwAll} ends with; 0 for no errors. */
+export function exitCodeOf(errors: readonly LaunchError[]): number {
+  const code = joinedCode(errors)
+  return code === undefined ? 0 : EXIT[code]
 }
 
 /** Throws nothing for an empty list, the one error for a list of one, a {@link LaunchErrors} for more. */

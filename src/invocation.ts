@@ -2,7 +2,7 @@ import { LaunchError } from './errors.ts'
 
 /** What the command line asks for: a launch, or one of the commands, which commander takes apart. */
 export type Invocation =
-  | { readonly kind: 'command' }
+  | { readonly kind: 'command'; readonly argv: readonly string[] }
   | {
       readonly kind: 'launch'
       readonly server: string
@@ -35,12 +35,13 @@ export const COMMANDS: readonly string[] = [
 export function parseInvocation(argv: readonly string[]): Invocation {
   const separator = argv.indexOf('--')
   const own = separator === -1 ? argv : argv.slice(0, separator)
-  const { words, registry, unknown } = splitOptions(own)
+  const { words, firstWordAt, registry, unknown } = splitOptions(own)
   const [first] = words
   if (first === undefined && unknown === undefined) throw noServer()
-  if (first === undefined || (first !== 'run' && COMMANDS.includes(first))) return { kind: 'command' }
+  const command: Invocation = { kind: 'command', argv: registryLast(argv, firstWordAt) }
+  if (first === undefined || (first !== 'run' && COMMANDS.includes(first))) return command
   const [server, surplus] = first === 'run' ? words.slice(1) : words
-  if (server === undefined && unknown !== undefined) return { kind: 'command' }
+  if (server === undefined && unknown !== undefined) return command
   if (server === undefined) throw noServer()
   const stray = unknown ?? surplus
   if (stray !== undefined) {
@@ -53,10 +54,24 @@ export function parseInvocation(argv: readonly string[]): Invocation {
   return { kind: 'launch', server, extraArgs: separator === -1 ? [] : argv.slice(separator + 1), registry }
 }
 
-function splitOptions(argv: readonly string[]): { words: string[]; registry?: string; unknown?: string } {
+/** `--registry FILE` may stand before a command too; commander knows it behind only. */
+function registryLast(argv: readonly string[], firstWordAt: number): readonly string[] {
+  return argv[0]?.startsWith('--registry') ? [...argv.slice(firstWordAt), ...argv.slice(0, firstWordAt)] : argv
+}
+
+interface SplitOptions {
+  readonly words: readonly string[]
+  /** The index of the first word. */
+  readonly firstWordAt: number
+  readonly registry: string | undefined
+  readonly unknown: string | undefined
+}
+
+function splitOptions(argv: readonly string[]): SplitOptions {
   const words: string[] = []
   let registry: string | undefined
   let unknown: string | undefined
+  let firstWordAt = 0
   for (let index = 0; index < argv.length; index += 1) {
     const word = argv[index] as string
     if (word === '--registry') {
@@ -67,13 +82,14 @@ function splitOptions(argv: readonly string[]): { words: string[]; registry?: st
     } else if (word.startsWith('-')) {
       unknown ??= word
     } else {
+      if (words.length === 0) firstWordAt = index
       words.push(word)
     }
   }
   if (registry === '') {
     throw new LaunchError('usage', { what: 'no file given to', subject: '--registry', hint: '--registry FILE' })
   }
-  return { words, ...(registry === undefined ? {} : { registry }), ...(unknown === undefined ? {} : { unknown }) }
+  return { words, firstWordAt, registry, unknown }
 }
 
 function noServer(): LaunchError {

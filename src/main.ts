@@ -20,7 +20,7 @@ async function main(world: World): Promise<number> {
   try {
     if (world.argv.length === 0 && world.terminal.stdinIsTerminal) return await command(world, ['--help'])
     invocation = parseInvocation(world.argv)
-    if (invocation.kind === 'command') return await command(world, world.argv)
+    if (invocation.kind === 'command') return await command(world, invocation.argv)
     registered = await lookUp(world, registryPath(world, invocation.registry), invocation.server, COMMANDS)
     return await launch(world, registered, invocation.extraArgs)
   } catch (thrown) {

@@ -41,9 +41,18 @@ test.each([
   '-V',
   'help',
   'run --help',
-  '--registry f list',
+  'list --registry f',
 ])('a command: %s', (line) => {
-  expect(parseInvocation(line.split(' '))).toEqual({ kind: 'command' })
+  expect(parseInvocation(line.split(' '))).toEqual({ kind: 'command', argv: line.split(' ') })
+})
+
+test.each([
+  ['--registry f list', 'list --registry f'],
+  ['--registry=f list --json', 'list --json --registry=f'],
+  ['--registry list list', 'list --registry list'],
+  ['--registry f secrets refresh a b', 'secrets refresh a b --registry f'],
+])('a command behind its registry: %s', (line, expected) => {
+  expect(parseInvocation(line.split(' '))).toEqual({ kind: 'command', argv: expected.split(' ') })
 })
 
 test.each([

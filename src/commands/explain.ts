@@ -1,3 +1,4 @@
+import { exitCodeOf } from '../errors.ts'
 import { askForExplanation } from '../launch/ask.ts'
 import { prepare } from '../launch/prepare.ts'
 import { foreseeWatch } from '../lifecycle/client-watch.ts'
@@ -7,8 +8,8 @@ import { explanation, explanationText } from '../report/explain.ts'
 import type { World } from '../world.ts'
 
 /**
- * `mcp-launch explain SERVER`: the plan of a launch. Local sources are asked, so that a missing key shows; programs
- * (`{ command: […] }`) are not run.
+ * `mcp-launch explain SERVER`: the plan of a launch. Local sources are asked, so that a missing key shows; no
+ * program of the user's is run.
  *
  * @returns 0, or the exit status that the launch would end with.
  */
@@ -18,10 +19,8 @@ export async function explain(
   options: { readonly registry?: string; readonly json?: boolean },
 ): Promise<number> {
   const registered = await lookUp(world, registryPath(world, options.registry), server)
-  const facts = explanation(
-    registered,
-    await prepare(world, registered, [], { ask: askForExplanation, watch: foreseeWatch }),
-  )
+  const prepared = await prepare(world, registered, [], { ask: askForExplanation, watch: foreseeWatch })
+  const facts = explanation(registered, prepared)
   world.terminal.writeOut(options.json ? `${JSON.stringify(facts, null, 2)}\n` : explanationText(facts))
-  return facts.problems[0]?.exitCode ?? 0
+  return exitCodeOf(prepared.problems)
 }

@@ -4,8 +4,9 @@ import type { Registered, SecretSpec, ServerEntry } from '../registry/entry.ts'
 import type { CacheState } from '../secrets/cache/cached-source.ts'
 import { cachedAge } from '../secrets/cache/peek.ts'
 import { allWanted, innerSource, isRemote, secretSource, specsOf } from '../secrets/open.ts'
+import type { Ref } from '../secrets/ref.ts'
 import type { Outcome } from '../secrets/source.ts'
-import type { World } from '../world.ts'
+import type { Finished, World } from '../world.ts'
 import { environmentVariables } from './environment-secrets.ts'
 
 /** What became of one of the server's secrets. */
@@ -63,23 +64,27 @@ function opened(server: ServerEntry, state: SecretState): SecretState[] {
 export const askForExplanation: Ask = async (world, registered) => {
   const specs = specsOf(registered.server)
   const all = specs.map(([, spec]) => spec)
-  const local = all.map(({ from }) => from).filter((ref) => !isRemote(ref))
-  const [outcomes, ages] = await Promise.all([
-    local.length === 0
-      ? new Map<string, Outcome>()
-      : innerSource(world, registered).resolve(local, deadline(world, registered)),
-    cachedAge(world, allWanted(world, registered, all), registered.settings.cache),
-  ])
-  const states = specs.map(([name, spec]): SecretState => {
-    const { text } = spec.from
-    return {
-      name,
-      spec,
-      outcome: outcomes.get(text) ?? 'not asked',
-      remark: ages.get(text) ?? 'not in the cache: a launch asks for it',
-    }
+  const ages = await cachedAge(world, allWanted(world, registered, all), registered.settings.cache)
+  const states = specs.map(async ([name, spec]): Promise<SecretState> => {
+    const inCache = ages.get(spec.from.text) ?? 'not in the cache: a launch asks for it'
+    if (isRemote(spec.from)) return { name, spec, outcome: 'not asked', remark: inCache }
+    const outcome = await askWithoutPrograms(world, registered, spec.from)
+    const remark = `it takes a program (sops, or the one of SOPS_AGE_KEY_CMD); ${inCache}`
+    return { name, spec, outcome, remark }
   })
-  return { states, notes: [] }
+  return { states: await Promise.all(states), notes: [] }
+}
+
+/** 'not asked' where the answer takes a program. */
+async function askWithoutPrograms(world: World, registered: Registered, ref: Ref): Promise<Outcome | 'not asked'> {
+  let isProgramNeeded = false
+  const run = (): Promise<Finished> => {
+    isProgramNeeded = true
+    return Promise.resolve({ stdout: Buffer.alloc(0), stderr: '', end: { kind: 'not-started', errno: 'EPERM' } })
+  }
+  const source = innerSource({ ...world, processes: { ...world.processes, run } }, registered)
+  const outcome = (await source.resolve([ref], deadline(world, registered))).get(ref.text)
+  return outcome === undefined || (isProgramNeeded && outcome instanceof LaunchError) ? 'not asked' : outcome
 }
 
 function deadline(world: World, { settings }: Registered): number {

@@ -26,7 +26,7 @@ export function expandServer(world: World, server: ServerEntry): { expanded: Exp
     return expand(text, world.env, { secretNames, report, ...(isVariable ? {} : { refuse: refuseCredential }) })
   }
   const cwd = server.cwd === undefined ? world.cwd : at('cwd', server.cwd)
-  if (!isAbsolute(cwd)) {
+  if (!isAbsolute(cwd) && problems.length === 0) {
     const why = 'is relative, and clients start servers in directories of their own'
     problems.push(placeProblem(server, 'cwd', { why, hint: 'write an absolute path, or one that begins with ~/' }))
   }

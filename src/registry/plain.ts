@@ -29,10 +29,11 @@ function plain(tree: Tree, path: Path): unknown {
   return (content as readonly Tree[]).map((value, index) => plain(value, [...path, index]))
 }
 
-/** `servers.*.env.*`, `servers.*.args.*` and the words of a secret's command. */
+/** `servers.*.env.*`, `servers.*.args.*` and the words of a `command: […]` that makes a secret or a token. */
 function takesText(path: Path): boolean {
-  if (path[0] !== 'servers') return false
-  return (path.length === 4 && (path[2] === 'env' || path[2] === 'args')) || path.at(-2) === 'command'
+  const isWordOfCommand = path.at(-2) === 'command' && typeof path.at(-1) === 'number'
+  if (path[0] !== 'servers') return path[0] === 'onepassword' && isWordOfCommand
+  return (path.length === 4 && (path[2] === 'env' || path[2] === 'args')) || isWordOfCommand
 }
 
 /** The tree at the path's end, or as near to it as there is one. */

@@ -89,7 +89,7 @@ export function explanationText(facts: Explanation): string {
       facts.wrappers.map(({ name, used, why }) => [used ? '+' : '-', name, why]),
     ),
     section('limits', limitRows(facts)),
-    `command line\n${commandLine(facts.command)}\n`,
+    `command line\n${commandLine(facts)}\n`,
     facts.notes.length === 0 ? '' : `notes\n${facts.notes.map((note) => `  ${oneLine(note)}\n`).join('')}`,
     facts.problems.length === 0 ? '' : `it would not start\n${facts.problems.map(problemText).join('')}`,
   ]
@@ -98,7 +98,7 @@ export function explanationText(facts: Explanation): string {
 
 function head(facts: Explanation): string {
   const rows = [
-    ['server', facts.description === undefined ? facts.server : `${facts.server}: ${oneLine(facts.description)}`],
+    ['server', facts.description === undefined ? facts.server : `${facts.server}: ${facts.description}`],
     ['registry', facts.registry],
     ['directory', facts.cwd],
     ['unit', facts.scope === null ? 'none' : `${facts.scope.unit} in ${facts.scope.slice}`],
@@ -112,17 +112,11 @@ function section(title: string, rows: readonly (readonly string[])[]): string {
 
 function secretRow({ name, from, as, required, state, why }: Explanation['secrets'][number]): string[] {
   const how = [as === 'file' ? 'as a file' : '', required ? '' : 'optional'].filter((word) => word !== '')
-  return [
-    state === 'failed' ? '!' : '+',
-    name,
-    oneLine(from),
-    [state, ...how].join(', '),
-    why === undefined ? '' : oneLine(why),
-  ]
+  return [state === 'failed' ? '!' : '+', name, from, [state, ...how].join(', '), why ?? '']
 }
 
 function variableRow({ name, origin, decision, why }: Explanation['environment'][number]): string[] {
-  return [decision === 'drop' ? '-' : '+', name, decision === 'drop' ? 'dropped' : `from ${origin}`, oneLine(why)]
+  return [decision === 'drop' ? '-' : '+', name, decision === 'drop' ? 'dropped' : `from ${origin}`, why]
 }
 
 function limitRows({ scope }: Explanation): string[][] {
@@ -132,9 +126,12 @@ function limitRows({ scope }: Explanation): string[][] {
   })
 }
 
-/** One word a line would be long, one line unreadable: a wrapper a line. */
-function commandLine(argv: readonly string[]): string {
-  return table([[argv.map(quoted).join(' ')]], '  ')
+/** One word a line would be long, one line unreadable: a wrapper a line, and the server's own words last. */
+function commandLine({ command, wrappers }: Explanation): string {
+  const wrapping = wrappers.map(({ argv }) => argv).filter((argv) => argv.length > 0)
+  const own = command.slice(wrapping.flat().length)
+  const lines = [...wrapping, own].map((words) => [words.map(quoted).join(' ')])
+  return table(lines, '  ').replaceAll('\n', ' \\\n')
 }
 
 function quoted(word: string): string {

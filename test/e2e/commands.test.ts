@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { parse } from 'yaml'
@@ -130,12 +130,37 @@ wrapped in
   -  systemd-run  left out: scope is off; no limits, and what the server starts may outlive the client
 
 command line
-  /usr/bin/env --default-signal=PIPE,XFSZ /bin/sh -c 'exit 0'
+  /usr/bin/env --default-signal=PIPE,XFSZ \\
+  /bin/sh -c 'exit 0'
 
 notes
   not passed to server "weather" because they look like credentials: AWS_SECRET_ACCESS_KEY (passEnv keeps them)
 `)
     expect(readdirSync(sandbox.home)).not.toContain('explain-ran-a-program')
+  })
+
+  test('explain runs no program for a key either', async ({ sandbox }) => {
+    plantDemoSecret(sandbox)
+    rmSync(join(sandbox.home, '.config', 'sops'), { recursive: true })
+    sandbox.writeRegistry(REGISTRY)
+    const env = { SOPS_AGE_KEY_CMD: 'touch explain-ran-a-program' }
+    const { stdout } = await mcpLaunch(sandbox, ['explain', 'weather', '--json'], { env })
+    const { secrets } = JSON.parse(stdout) as { secrets: { name: string; state: string; why: string }[] }
+    expect(secrets.find(({ name }) => name === 'API_KEY')).toMatchObject({
+      state: 'not asked',
+      why: expect.stringContaining('SOPS_AGE_KEY_CMD'),
+    })
+    expect(readdirSync(sandbox.home)).not.toContain('explain-ran-a-program')
+  })
+
+  test('--registry may stand before a command', async ({ sandbox }) => {
+    sandbox.writeFile('elsewhere.yaml', 'servers: { there: { command: there } }')
+    expect(await mcpLaunch(sandbox, ['--registry', 'elsewhere.yaml', 'list', '--names'])).toEqual(printed('there\n'))
+  })
+
+  test('a description prints as one line and moves no cursor', async ({ sandbox }) => {
+    sandbox.writeRegistry({ servers: { it: { command: 'x', description: 'two\nlines \u001b[2Jand a screen' } } })
+    expect(await mcpLaunch(sandbox, ['list'])).toEqual(printed('it  on  two lines  [2Jand a screen\n'))
   })
 
   test('explain --json of a launch that would fail ends as that launch would', async ({ sandbox, skip }) => {

@@ -33,6 +33,16 @@ describe('a registry', () => {
     })
   })
 
+  it('takes a server and a secret that are called like a key', () => {
+    const { servers, settings } = parse(`
+onepassword: { token: { command: [get-token, 1.10] } }
+servers:
+  command: { command: x, enabled: true, secrets: { command: { from: env:A, required: false } } }
+`)
+    expect(servers.get('command')).toMatchObject({ enabled: true, secrets: { command: { required: false } } })
+    expect(settings.onepassword.token).toMatchObject({ argv: ['get-token', '1.10'] })
+  })
+
   it('takes every option', () => {
     const { servers, settings } = parse(`
 $schema: ./servers.schema.json
