@@ -37,6 +37,7 @@ const LAYERS = [
   [
     'directories.ts',
     'invocation.ts',
+    'known-tokens.ts',
     'real-world.ts',
     'nearest.ts',
     'process-start.ts',

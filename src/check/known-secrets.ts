@@ -3,7 +3,7 @@ import type { ServerEntry } from '../registry/entry.ts'
 import { readIdentity } from '../secrets/cache/identity.ts'
 import { places } from '../secrets/cache/places.ts'
 import { readValues } from '../secrets/cache/values.ts'
-import { allWanted, type Context, specsOf } from '../secrets/open.ts'
+import { allWanted, type Context, isRemote, specsOf } from '../secrets/open.ts'
 import { Secret } from '../secrets/secret.ts'
 import type { Outcome } from '../secrets/source.ts'
 import type { World } from '../world.ts'
@@ -37,8 +37,7 @@ export async function knownSecrets(
     const asked = outcomes.get(ref.text)
     const found = [asked, cached.get(key)].filter((value) => value instanceof Secret)
     values.push(...found.flatMap((value) => (ref.kind === 'op-env' ? [...value.toMap().values()] : value)))
-    const isMadeAnew = ref.kind === 'command' || ref.kind === 'op-env' || (ref.kind === 'op' && policy.kind === 'never')
-    if (isMadeAnew && !cached.has(key)) unknown.push(sourceName(ref))
+    if (isRemote(ref) && (policy.kind === 'never' || !cached.has(key))) unknown.push(sourceName(ref))
   }
   return { values: [...values, ...credentials(world)], unknown }
 }

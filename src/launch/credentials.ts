@@ -1,3 +1,5 @@
+import { isKnownToken } from '../known-tokens.ts'
+
 /*
  * Which of the client's variables look like credentials. A server gets its own through `secrets`; everybody else's
  * (the cloud account, the database, the forge of the person who started the editor) are no business of it.
@@ -17,18 +19,12 @@ const CREDENTIAL_NAME = new RegExp(`(^|_)(${CREDENTIAL_WORDS})(_|$)|_KEY(_ID|_BA
 /** Names that match and hold no credential. */
 const HARMLESS_NAME = /^(PWD|OLDPWD|GPG_TTY|.*_PROXY|.*_ASKPASS|.*_AUTH_SOCK|.*_TOKEN_(LIMIT|COUNT|BUDGET))$/i
 
-const CREDENTIAL_VALUES = [
-  /^(gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|ops_eyJ|hvs\.|npm_|pypi-|dop_v1_|sk-|sk_live_|rk_live_)[\w.-]{10,}/,
-  /^A(KIA|SIA)[A-Z0-9]{12,}/,
-  /AGE-SECRET-KEY-(PQ-)?1/,
-  /-----BEGIN [A-Z ]*PRIVATE KEY-----/,
-  /^eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+$/,
-  /** A URL with a password in it. */
-  /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s:@]*:[^/?#\s@]+@/i,
-]
+const JSON_WEB_TOKEN = /^eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+$/
+const URL_WITH_PASSWORD = /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s:@]*:[^/?#\s@]+@/i
 
 /** Whether a variable of the client looks like a credential, by its name or by the form of its value. */
 export function looksLikeCredential(name: string, value: string): boolean {
   if (HARMLESS_NAME.test(name)) return false
-  return CREDENTIAL_NAME.test(name) || CREDENTIAL_VALUES.some((form) => form.test(value))
+  if (CREDENTIAL_NAME.test(name) || isKnownToken(value)) return true
+  return JSON_WEB_TOKEN.test(value) || URL_WITH_PASSWORD.test(value)
 }

@@ -1,5 +1,5 @@
 import { LaunchError, LaunchErrors } from '../errors.ts'
-import { holdsKnownToken } from './known-tokens.ts'
+import { holdsKnownToken } from '../known-tokens.ts'
 import type { Lines } from './lines.ts'
 
 /** Something wrong in a registry file. It names keys and places; what stands under `env` and `secrets` never. */

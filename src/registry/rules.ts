@@ -1,7 +1,7 @@
 import { isScalar } from 'yaml'
+import { holdsKnownToken } from '../known-tokens.ts'
 import { VARIABLE_NAME } from '../variable-name.ts'
 import { secretProblem } from './expand.ts'
-import { holdsKnownToken } from './known-tokens.ts'
 import { isLoaderVariable } from './loader-variables.ts'
 import { parsePlaceholders } from './placeholders.ts'
 import { locate } from './plain.ts'

@@ -70,6 +70,8 @@ describe('what a client variable becomes', () => {
     ['INNOCENT', 'AKIAIOSFODNN7EXAMPLE'],
     ['INNOCENT', 'AGE-SECRET-KEY-1QQQQ'],
     ['INNOCENT', '-----BEGIN OPENSSH PRIVATE KEY-----\nx'],
+    ['INNOCENT', 'hf_abcdefghijklmnopqrstuvwxyz012345'],
+    ['INNOCENT', 'hvs.CAESIJ0123456789abcdef'],
     ['DATABASE_URL', 'postgres://user:pw@host/db'],
   ])('safe drops %s=%s', (name, value) => {
     expect(kept(safe, name, value)).toBe(false)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { holdsKnownToken } from '../../src/known-tokens.ts'
 import { parseDuration } from '../../src/registry/duration.ts'
 import { isExecutableName } from '../../src/registry/executable-name.ts'
-import { holdsKnownToken } from '../../src/registry/known-tokens.ts'
 import { isLoaderVariable } from '../../src/registry/loader-variables.ts'
 import { signalName } from '../../src/registry/signals.ts'
 import { isCpuQuota, isMemorySize, isSliceName, isTaskCount } from '../../src/registry/systemd-values.ts'

@@ -1,5 +1,5 @@
 /** Openings that their issuers gave to tokens so that scanners can find them, with as much after them as they all have. */
-const TOKENS = [
+const FORMS = [
   'gh[opsur]_[A-Za-z0-9]{16,}', // GitHub
   'github_pat_[A-Za-z0-9_]{16,}',
   'glpat-[A-Za-z0-9_-]{16,}', // GitLab
@@ -12,12 +12,22 @@ const TOKENS = [
   'hf_[A-Za-z0-9]{30,}', // Hugging Face
   'npm_[A-Za-z0-9]{36}',
   'ops_[A-Za-z0-9_-]{16,}', // 1Password service accounts
-  'AGE-SECRET-KEY-[A-Z0-9-]{8,}',
-]
+  'pypi-[A-Za-z0-9_-]{16,}',
+  'hvs\\.[A-Za-z0-9_-]{16,}', // HashiCorp Vault
+  'dop_v1_[a-f0-9]{16,}', // DigitalOcean
+].join('|')
 
-const TOKEN = new RegExp(`(?:^|[^A-Za-z0-9])(?:${TOKENS.join('|')})|-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----`)
+/** Wherever it stands: a file of keys may begin with anything. */
+const PRIVATE_KEY = 'AGE-SECRET-KEY-(?:PQ-)?1|-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----'
+const SOMEWHERE = new RegExp(`(?:^|[^A-Za-z0-9])(?:${FORMS})|${PRIVATE_KEY}`)
+const AT_THE_START = new RegExp(`^(?:${FORMS})|${PRIVATE_KEY}`)
 
 /** True for text that holds what is most likely a credential, whatever stands around it (`Bearer …`). */
 export function holdsKnownToken(text: string): boolean {
-  return TOKEN.test(text)
+  return SOMEWHERE.test(text)
+}
+
+/** True for a value that begins as a token does: a path with such a directory in it is none. */
+export function isKnownToken(value: string): boolean {
+  return AT_THE_START.test(value)
 }
