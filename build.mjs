@@ -1,9 +1,18 @@
 // Builds dist/mcp-launch.cjs (for Node) with dist/check-client.cjs beside it, and from both dist/mcp-launch (one native
-// executable, by Bun). Offline.
-// MCP_LAUNCH_BUILD_TOOLS: JSON, absolute paths of env, setpriv and systemd-run to build in (packagers).
+// executable, by Bun); dist/LICENSES.txt has the licences of what is bundled. Offline.
+// MCP_LAUNCH_BUILD_TOOLS: JSON, absolute paths of env, setpriv, systemd-run and tail to build in (packagers).
 // MCP_LAUNCH_BUILD_BUN: the bun to compile with; an empty value leaves the executable out.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -51,6 +60,20 @@ function replaceOnce(text, [old, replacement]) {
   return text.replace(old, () => replacement)
 }
 
+/** Of each package that is in one of these bundles, what its authors want to go with it. */
+function licenses(builds) {
+  const inputs = builds.flatMap(({ metafile }) => Object.keys(metafile.inputs))
+  const packages = inputs.map((input) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1])
+  return [...new Set(packages.filter(Boolean))].sort().map(license).join('\n')
+}
+
+function license(directory) {
+  const { name, version, license: id } = JSON.parse(readFileSync(join(root, directory, 'package.json'), 'utf8'))
+  const file = readdirSync(join(root, directory)).find((entry) => /^licen[cs]e/i.test(entry))
+  const text = file === undefined ? '' : `\n${readFileSync(join(root, directory, file), 'utf8').trim()}\n`
+  return `${name} ${version}, ${id}\n${text}`
+}
+
 mkdirSync(`${root}dist`, { recursive: true })
 const common = {
   bundle: true,
@@ -61,15 +84,20 @@ const common = {
   minifySyntax: true,
   minifyWhitespace: true,
   keepNames: false,
-  legalComments: 'linked',
+  legalComments: 'none',
+  metafile: true,
   define: {
     BUILD_VERSION: JSON.stringify(version),
     BUILD_TOOLS: process.env.MCP_LAUNCH_BUILD_TOOLS ?? '{}',
   },
   logLevel: 'warning',
 }
-await build({ ...common, entryPoints: [`${root}src/check/mcp-client.ts`], outfile: `${root}dist/check-client.cjs` })
-await build({
+const client = await build({
+  ...common,
+  entryPoints: [`${root}src/check/mcp-client.ts`],
+  outfile: `${root}dist/check-client.cjs`,
+})
+const main = await build({
   ...common,
   entryPoints: [`${root}src/main.ts`],
   outfile: bundle,
@@ -77,6 +105,7 @@ await build({
   external: ['./core_bg.wasm'],
 })
 chmodSync(bundle, 0o755)
+writeFileSync(`${root}dist/LICENSES.txt`, licenses([client, main]))
 
 const bun = process.env.MCP_LAUNCH_BUILD_BUN ?? `${root}node_modules/.bin/bun`
 if (bun !== '') {

@@ -71,6 +71,7 @@ buildNpmPackage {
     if withExecutable then
       ''
         install -Dm755 dist/mcp-launch "$out/bin/mcp-launch"
+        install -Dm644 -t "$out/share/doc/mcp-launch" dist/LICENSES.txt
       ''
     else
       ''
