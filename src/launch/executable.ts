@@ -1,7 +1,8 @@
-import { dirname, isAbsolute, join, resolve } from 'node:path'
-import { errnoWords, LaunchError } from '../errors.ts'
+import { isAbsolute, join, resolve } from 'node:path'
+import { LaunchError } from '../errors.ts'
 import { statOf } from '../programs.ts'
 import type { World } from '../world.ts'
+import { assertRunnable } from './runnable.ts'
 
 /** Where programs are that a desktop client's short PATH doesn't name; only for the hint. */
 const USUAL_DIRECTORIES = [
@@ -31,6 +32,8 @@ export interface Search {
   readonly cwd: string
   /** The server's own directories, absolute, then the client's PATH. */
   readonly directories: readonly string[]
+  /** The PATH that the server will have: what a `#!/usr/bin/env NAME` is looked up on. */
+  readonly serverPath: string
 }
 
 /**
@@ -97,50 +100,12 @@ function usualPlace(world: World, command: string): string | undefined {
   })
 }
 
-function notExecutable(search: Search, path: string, why: string, hint: string | undefined): LaunchError {
+/** 126, as a shell would end. */
+export function notExecutable(search: Search, path: string, why: string, hint: string | undefined): LaunchError {
   return new LaunchError('notExecutable', {
     what: `can't start server "${search.server}", not executable`,
     subject: path,
     why,
     hint: hint ?? `mend "command" of server "${search.server}" in the registry`,
-  })
-}
-
-/** The kernel reads no more of a `#!` line than this (BINPRM_BUF_SIZE). */
-const HEAD_BYTES = 256
-
-/** Finds what `execve` would refuse: an empty file, a text without `#!` (ENOEXEC), an interpreter that isn't there. */
-function assertRunnable(world: World, search: Search, path: string): void {
-  const head = headOf(world, search, path)
-  if (head === undefined) return
-  if (head.length === 0) throw notExecutable(search, path, 'is empty', undefined)
-  if (head.toString('latin1', 0, 2) === '#!') {
-    assertInterpreter(world, search, path, head)
-  } else if (!head.includes(0)) {
-    throw notExecutable(search, path, 'neither a program nor a script with "#!"', 'begin the script with a "#!" line')
-  }
-}
-
-/** Undefined for a program that may be executed and not be read. */
-function headOf(world: World, search: Search, path: string): Buffer | undefined {
-  try {
-    return world.files.head(path, HEAD_BYTES)
-  } catch (error) {
-    if (errnoWords(error) === 'permission denied') return undefined
-    throw notExecutable(search, path, errnoWords(error), undefined)
-  }
-}
-
-function assertInterpreter(world: World, search: Search, path: string, head: Buffer): void {
-  const [line = ''] = head.toString('latin1').slice(2).split('\n')
-  const [interpreter = ''] = line.replace(/^[ \t]+/, '').split(/[ \t]+/)
-  if (isAbsolute(interpreter) && statOf(world, interpreter)?.kind === 'file') return
-  throw new LaunchError('notFound', {
-    what: `can't start server "${search.server}", its interpreter isn't there`,
-    subject: interpreter,
-    why: `the first line of ${path} asks for it`,
-    hint: interpreter.endsWith('\r')
-      ? 'save the script with LF line ends'
-      : `install it, or mend ${dirname(path)}'s script`,
   })
 }

@@ -87,11 +87,12 @@ function watch(
 }
 
 /** The working directory and the executable, or why one of them can't be had. */
-function locate(world: World, server: ServerEntry, { command, cwd, path }: Expanded): string | LaunchError {
+function locate(world: World, server: ServerEntry, { command, cwd, path, env }: Expanded): string | LaunchError {
   try {
     assertDirectory(world, server, cwd)
     const directories = searchDirectories(path, world.env['PATH'])
-    return findExecutable(world, { server: server.name, command, cwd, directories })
+    const serverPath = env['PATH'] ?? directories.join(':')
+    return findExecutable(world, { server: server.name, command, cwd, directories, serverPath })
   } catch (error) {
     if (error instanceof LaunchError) return error
     throw error

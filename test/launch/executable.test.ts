@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -17,7 +17,18 @@ beforeAll(() => {
   }
   make('one/good', '#!/bin/sh\n')
   make('two/good', '#!/bin/sh\n')
-  make('one/binary', Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0, 0]))
+  const sh = readFileSync('/bin/sh')
+  const foreign = Buffer.from(sh)
+  // e_machine: MIPS.
+  foreign.writeUInt16LE(8, 18)
+  make('one/binary', sh)
+  make('one/foreign', foreign)
+  make('one/truncated', sh.subarray(0, 20))
+  make('one/windows', Buffer.concat([Buffer.from('MZ'), Buffer.alloc(100)]))
+  make('one/locked-interpreter', '#!/etc/passwd\n')
+  make('one/by-env', '#!/usr/bin/env good\n')
+  make('one/by-env-split', '#!/usr/bin/env -S good --flag\n')
+  make('one/by-env-missing', '#!/usr/bin/env no-such-interpreter\n')
   make('one/locked', '#!/bin/sh\n', 0o644)
   make('two/locked', '#!/bin/sh\n')
   make('one/only-locked', '#!/bin/sh\n', 0o644)
@@ -32,14 +43,33 @@ beforeAll(() => {
 
 afterAll(() => rmSync(root, { recursive: true }))
 
+/** A machine that runs no foreign formats, whatever the one of the tests does. */
+const real = testWorld()
+const machine = () =>
+  testWorld({
+    env: { HOME: join(root, 'home') },
+    files: {
+      ...real.files,
+      list: (path) => (path.startsWith('/proc/sys/fs/binfmt_misc') ? [] : real.files.list(path)),
+    },
+  })
+
 const find = (command: string, directories = [join(root, 'one'), join(root, 'two')]) =>
-  findExecutable(testWorld({ env: { HOME: join(root, 'home') } }), { server: 'demo', command, cwd: root, directories })
+  findExecutable(machine(), {
+    server: 'demo',
+    command,
+    cwd: root,
+    directories,
+    serverPath: `/usr/bin:/bin:${join(root, 'one')}`,
+  })
 
 test.each([
   ['good', 'one/good'],
   ['binary', 'one/binary'],
   ['locked', 'two/locked'],
   ['spaced', 'one/spaced'],
+  ['by-env', 'one/by-env'],
+  ['by-env-split', 'one/by-env-split'],
   ['./two/good', 'two/good'],
   ['two/good', 'two/good'],
 ])('%s is %s', (command, expected) => {
@@ -57,6 +87,11 @@ test.each([
   ['./one/directory', 126, /not executable ".*": is a directory$/],
   ['only-locked', 126, /not executable ".*": no permission to execute it$/],
   ['empty', 126, /not executable ".*": is empty$/],
+  ['foreign', 126, /not executable ".*": is no program for this machine$/],
+  ['truncated', 126, /not executable ".*": is no program for this machine$/],
+  ['windows', 126, /not executable ".*": is no program for this machine$/],
+  ['locked-interpreter', 126, /no permission to execute its interpreter \/etc\/passwd$/],
+  ['by-env-missing', 127, /its interpreter isn't on the PATH "no-such-interpreter"/],
   ['text', 126, /not executable ".*": neither a program nor a script with "#!"$/],
   ['no-interpreter', 127, /its interpreter isn't there "\/opt\/nowhere\/python"/],
   ['crlf', 127, /its interpreter isn't there "\/bin\/sh/],

@@ -1,0 +1,114 @@
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { errnoWords, LaunchError } from '../errors.ts'
+import { statOf } from '../programs.ts'
+import type { World } from '../world.ts'
+import { notExecutable, type Search } from './executable.ts'
+
+/** The kernel reads no more of a `#!` line than this (BINPRM_BUF_SIZE). */
+const HEAD_BYTES = 256
+const ELF = Buffer.from('\u007fELF', 'latin1')
+/** An ELF file's header: `EI_CLASS`, `EI_DATA` and `e_machine` are in its first 20 bytes (elf(5)). */
+const ELF_HEADER_BYTES = 64
+/** What a kernel runs besides its own: i386 on x86-64, 32-bit ARM on aarch64. */
+const ALSO_RUNS: Readonly<Record<number, number>> = { 62: 3, 183: 40 }
+
+/**
+ * Finds what `execve` would refuse: an empty file, a text without `#!` (ENOEXEC, which `execvp` gives to a shell), a
+ * program for another machine, an interpreter that isn't there.
+ *
+ * @throws LaunchError `notExecutable` (126) or `notFound` (127), as a shell would end.
+ */
+export function assertRunnable(world: World, search: Search, path: string): void {
+  const head = headOf(world, search, path)
+  if (head === undefined) return
+  if (head.length === 0) throw notExecutable(search, path, 'is empty', undefined)
+  if (head.toString('latin1', 0, 2) === '#!') return assertInterpreter(world, search, path, head)
+  if (!head.includes(0)) {
+    throw notExecutable(search, path, 'neither a program nor a script with "#!"', 'begin the script with a "#!" line')
+  }
+  if (world.platform === 'linux' && !isForThisMachine(world, head) && !hasForeignFormats(world)) {
+    throw notExecutable(search, path, 'is no program for this machine', 'install the one that is built for it')
+  }
+}
+
+/** Undefined for a program that may be executed and not be read. */
+function headOf(world: World, search: Search, path: string): Buffer | undefined {
+  try {
+    return world.files.head(path, HEAD_BYTES)
+  } catch (error) {
+    if (errnoWords(error) === 'permission denied') return undefined
+    throw notExecutable(search, path, errnoWords(error), undefined)
+  }
+}
+
+/** True also where it can't be told. */
+function isForThisMachine(world: World, head: Buffer): boolean {
+  if (head.length < ELF_HEADER_BYTES || !head.subarray(0, ELF.length).equals(ELF)) return false
+  let own: number
+  try {
+    own = machineOf(world.files.head('/proc/self/exe', HEAD_BYTES))
+  } catch {
+    return true
+  }
+  const machine = machineOf(head)
+  return machine === own || machine === ALSO_RUNS[own]
+}
+
+function machineOf(head: Buffer): number {
+  const isBigEndian = head[5] === 2
+  return isBigEndian ? head.readUInt16BE(18) : head.readUInt16LE(18)
+}
+
+/** Whether the kernel runs other formats too (binfmt_misc: QEMU, Wine, WSL). */
+function hasForeignFormats(world: World): boolean {
+  try {
+    return world.files.list('/proc/sys/fs/binfmt_misc').some((name) => name !== 'register' && name !== 'status')
+  } catch {
+    return true
+  }
+}
+
+function assertInterpreter(world: World, search: Search, path: string, head: Buffer): void {
+  const [line = ''] = head.toString('latin1').slice(2).split('\n')
+  const [interpreter = '', ...words] = line.trimStart().split(/[ \t]+/)
+  if (!isAbsolute(interpreter) || statOf(world, interpreter)?.kind !== 'file') {
+    throw noInterpreter(search, path, interpreter)
+  }
+  if (!world.files.isExecutable(interpreter)) {
+    throw notExecutable(search, path, `no permission to execute its interpreter ${interpreter}`, undefined)
+  }
+  const name = interpreter.endsWith('/env') ? namedByEnv(words) : undefined
+  if (name !== undefined && !isOnPath(world, search, name)) {
+    throw new LaunchError('notFound', {
+      what: `can't start server "${search.server}", its interpreter isn't on the PATH`,
+      subject: name,
+      why: `the first line of ${path} asks for it`,
+      hint: `give the directory of "${name}" under "path" of server "${search.server}"`,
+    })
+  }
+}
+
+/** The program that `env [-S] NAME …` looks up; undefined where it takes more to know. */
+function namedByEnv(words: readonly string[]): string | undefined {
+  const [first, ...rest] = words.filter((word) => word !== '')
+  const name = first === '-S' ? rest[0] : first
+  return name === undefined || /[-=/\\'"$]/.test(name[0] ?? '') || /[=/]/.test(name) ? undefined : name
+}
+
+function isOnPath(world: World, { cwd, serverPath }: Search, name: string): boolean {
+  return serverPath
+    .split(':')
+    .map((directory) => join(resolve(cwd, directory), name))
+    .some((path) => statOf(world, path)?.kind === 'file' && world.files.isExecutable(path))
+}
+
+function noInterpreter({ server }: Search, path: string, interpreter: string): LaunchError {
+  return new LaunchError('notFound', {
+    what: `can't start server "${server}", its interpreter isn't there`,
+    subject: interpreter,
+    why: `the first line of ${path} asks for it`,
+    hint: interpreter.endsWith('\r')
+      ? 'save the script with LF line ends'
+      : `install it, or mend ${dirname(path)}'s script`,
+  })
+}
