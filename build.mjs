@@ -99,6 +99,7 @@ const client = await build({
 })
 const main = await build({
   ...common,
+  banner: { js: '#!/usr/bin/env node' },
   entryPoints: [`${root}src/main.ts`],
   outfile: bundle,
   plugins: [onepasswordCore, mcpClient],

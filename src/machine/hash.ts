@@ -1,3 +1,5 @@
+import { builtin } from './builtin.ts'
+
 /** Bun's own hasher spares the 2 ms that loading `node:crypto` costs there. */
 export function sha256(bytes: Uint8Array | string): string {
   return hasher().update(bytes).digest('hex')
@@ -19,6 +21,6 @@ function hasher(key?: Uint8Array): Hasher {
     const { Bun } = globalThis as unknown as { Bun: { CryptoHasher: new (name: string, key?: Uint8Array) => Hasher } }
     return new Bun.CryptoHasher('sha256', key)
   }
-  const { createHash, createHmac } = process.getBuiltinModule('node:crypto')
+  const { createHash, createHmac } = builtin<typeof import('node:crypto')>('node:crypto')
   return key === undefined ? createHash('sha256') : createHmac('sha256', key)
 }

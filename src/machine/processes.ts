@@ -1,4 +1,5 @@
 import type { Environment, Finished, Processes, Program } from '../world.ts'
+import { builtin } from './builtin.ts'
 
 const OUTPUT_LIMIT_BYTES = 4 * 1024 * 1024
 
@@ -20,7 +21,8 @@ export const processes: Processes = {
   replace({ file, argv, env, cwd }) {
     const { execve } = process
     if (execve === undefined) throw new Error('no process.execve')
-    process.chdir(cwd)
+    // One may be where one couldn't go.
+    if (!isHere(cwd)) process.chdir(cwd)
     // execve(2) keeps ignored signals ignored and puts caught ones back to their defaults.
     for (const signal of ['SIGPIPE', 'SIGXFSZ'] as const) process.on(signal, () => {})
     // Node prints an ExperimentalWarning about execve to the stderr that the server is about to own.
@@ -30,9 +32,17 @@ export const processes: Processes = {
   },
 }
 
+function isHere(directory: string): boolean {
+  try {
+    return process.cwd() === directory
+  } catch {
+    return false
+  }
+}
+
 /** The shell ends at once, and what it left in the background belongs to init. */
 function startDetached(argv: readonly [string, ...string[]], env: Environment): Promise<void> {
-  const { spawn } = process.getBuiltinModule('node:child_process')
+  const { spawn } = builtin<typeof import('node:child_process')>('node:child_process')
   return new Promise((resolve, reject) => {
     const child = spawn('/bin/sh', ['-c', '"$@" &', 'sh', ...argv], {
       cwd: '/',
@@ -46,7 +56,7 @@ function startDetached(argv: readonly [string, ...string[]], env: Environment): 
 }
 
 function run(program: Program): Promise<Finished> {
-  const { spawn } = process.getBuiltinModule('node:child_process')
+  const { spawn } = builtin<typeof import('node:child_process')>('node:child_process')
   hideStderr()
   return new Promise((resolve) => {
     const stdout: Buffer[] = []
@@ -100,7 +110,7 @@ function run(program: Program): Promise<Finished> {
  */
 function hideStderr(): void {
   if (process.versions['bun'] === undefined)
-    Object.defineProperty(process, 'stderr', { value: undefined, configurable: true })
+    Object.defineProperty(process, 'stderr', { value: { write: () => true }, configurable: true })
 }
 
 function killGroup(pid: number | undefined): void {

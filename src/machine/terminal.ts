@@ -1,6 +1,7 @@
 import * as fs from 'node:fs'
 import { ClosedOutput, errnoOf, errnoWords, LaunchError } from '../errors.ts'
 import type { Terminal } from '../world.ts'
+import { builtin } from './builtin.ts'
 
 export const terminal: Terminal = {
   get stdinIsTerminal() {
@@ -29,7 +30,7 @@ export const terminal: Terminal = {
 
 /** Not `process.stdin.isTTY`: touching `process.stdin` may leave a pipe non-blocking for the server. */
 function isTerminal(descriptor: number): boolean {
-  const { isatty } = process.getBuiltinModule('node:tty')
+  const { isatty } = builtin<typeof import('node:tty')>('node:tty')
   return isatty(descriptor)
 }
 

@@ -43,7 +43,7 @@ function withoutComments(json: string): string {
 
 /** The parser goes on after a mistake; what it then says about the same line is noise. */
 function firstOfEachLine(text: string, mistakes: readonly YAMLError[]): YAMLError[] {
-  const sorted = mistakes.toSorted((a, b) => a.pos[0] - b.pos[0])
+  const sorted = [...mistakes].sort((a, b) => a.pos[0] - b.pos[0])
   return sorted.filter((mistake, index) => {
     const before = sorted[index - 1]
     return before === undefined || text.slice(before.pos[0], mistake.pos[0]).includes('\n')

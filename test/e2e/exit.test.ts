@@ -105,3 +105,16 @@ test('a Node without execve says what to do, and speaks MCP', async ({ sandbox, 
   expect(stderr).toContain('mcp-launch: hint: use node 22.15 or newer, or the native mcp-launch executable')
   expect(answers(stdout)).toMatchObject([{ id: 0, error: { message: expect.stringContaining('use node 22.15 or') } }])
 })
+
+test('a Node from before getBuiltinModule comes so far that it can say so', async ({ sandbox, skip }) => {
+  const old = bundleWithoutExecve()
+  if ('unavailable' in old) return skip(old.unavailable)
+  const [node = '', ...words] = old.argv
+  const older = sandbox.writeFile('older.cjs', 'delete process.getBuiltinModule; delete Array.prototype.toSorted')
+  sandbox.writeRegistry({ servers: { it: server('report') } })
+  const launched = await sandbox.run([node, '--require', older, ...words, 'it'])
+  const { stdout, stderr, code } = await outcome(launched, INITIALIZE)
+  expect(code).toBe(1)
+  expect(stderr).toContain('hint: use node 22.15 or newer')
+  expect(stdout).toContain('use node 22.15 or newer')
+})

@@ -45,7 +45,7 @@ function nest(items: readonly Flat[]): Tree<Scalar> {
   const names = [...new Set(items.map(({ path }) => path[0] ?? ''))]
   const entries = names.map((key) => ({ key, value: nest(below(items, key)) }))
   if (!names.every((name) => name.startsWith('['))) return { kind: 'map', entries }
-  const inOrder = entries.toSorted((a, b) => Number(a.key.slice(1)) - Number(b.key.slice(1)))
+  const inOrder = [...entries].sort((a, b) => Number(a.key.slice(1)) - Number(b.key.slice(1)))
   return { kind: 'list', items: inOrder.map(({ value }) => value) }
 }
 
