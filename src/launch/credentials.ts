@@ -11,13 +11,17 @@ export function isLaunchersOwn(name: string): boolean {
 }
 
 const CREDENTIAL_WORDS =
-  'TOKEN|SECRET|SECRETS|PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|PAT|APIKEY|CREDENTIAL|CREDENTIALS|COOKIE|BEARER|JWT|DSN'
+  'TOKEN|SECRET|SECRETS|PASSWORD|PASSWD|PASSPHRASE|PASS|PGPASSWORD|SSHPASS|PWD|PAT|APIKEY|AUTHORIZATION|AUTHTOKEN|CREDENTIAL|CREDENTIALS|COOKIE|BEARER|JWT|DSN'
 
 /** `PWD` alone is the working directory; `X_PWD` is a password. */
-const CREDENTIAL_NAME = new RegExp(`(^|_)(${CREDENTIAL_WORDS})(_|$)|_KEY(_ID|_BASE64|_PEM)?$|^(KEY|API_KEY_.*)$`, 'i')
+const CREDENTIAL_NAME = new RegExp(
+  `(^|_)(${CREDENTIAL_WORDS})(_|$)|_KEY(_ID|_BASE64|_PEM)?$|_AUTH$|_AUTH_CONFIG$|^(KEY|API_KEY_.*)$`,
+  'i',
+)
 
 /** Names that match and hold no credential. */
-const HARMLESS_NAME = /^(PWD|OLDPWD|GPG_TTY|.*_PROXY|.*_ASKPASS|.*_AUTH_SOCK|.*_TOKEN_(LIMIT|COUNT|BUDGET))$/i
+const HARMLESS_NAME =
+  /^(PWD|OLDPWD|GPG_TTY|PASSWORD_STORE_.*|.*_PROXY|.*_ASKPASS|.*_AUTH_SOCK|.*_TOKEN_(LIMIT|COUNT|BUDGET))$/i
 
 const JSON_WEB_TOKEN = /^eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+$/
 const URL_WITH_PASSWORD = /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s:@]*:[^/?#\s@]+@/i

@@ -14,6 +14,11 @@ export interface Expanded {
   readonly env: Readonly<Record<string, string>>
 }
 
+const RELATIVE: ExpandProblem = {
+  why: 'is relative, and clients start servers in directories of their own',
+  hint: 'write an absolute path, or one that begins with ~/, or give the server a cwd',
+}
+
 /** Expands an entry for this launch. All problems are collected; with any of them the rest is not to be used. */
 export function expandServer(world: World, server: ServerEntry): { expanded: Expanded; problems: LaunchError[] } {
   const problems: LaunchError[] = []
@@ -27,14 +32,21 @@ export function expandServer(world: World, server: ServerEntry): { expanded: Exp
   }
   const cwd = server.cwd === undefined ? world.cwd : at('cwd', server.cwd)
   if (!isAbsolute(cwd) && problems.length === 0) {
-    const why = 'is relative, and clients start servers in directories of their own'
-    problems.push(placeProblem(server, 'cwd', { why, hint: 'write an absolute path, or one that begins with ~/' }))
+    problems.push(
+      placeProblem(server, 'cwd', { ...RELATIVE, hint: 'write an absolute path, or one that begins with ~/' }),
+    )
   }
+  const fromCwd = (place: string, path: string): string => {
+    // Without a cwd of its own it would be a program of whatever project the client is in.
+    if (server.cwd === undefined && !isAbsolute(path)) problems.push(placeProblem(server, place, RELATIVE))
+    return resolve(cwd, path)
+  }
+  const command = at('command', server.command)
   const expanded = {
-    command: at('command', server.command),
+    command: command.includes('/') ? fromCwd('command', command) : command,
     args: server.args.map((arg, index) => at(`args[${index}]`, arg)),
     cwd,
-    path: server.path.map((directory, index) => resolve(cwd, at(`path[${index}]`, directory))),
+    path: server.path.map((directory, index) => fromCwd(`path[${index}]`, at(`path[${index}]`, directory))),
     env: Object.fromEntries(Object.entries(server.env).map(([name, value]) => [name, at(`env.${name}`, value)])),
   }
   return { expanded, problems }

@@ -53,9 +53,9 @@ export function removeSecretFiles(world: World, plan: Plan): void {
   if (first !== undefined) world.files.remove(dirname(first.path))
 }
 
-/** Somebody else may have made the directory first where everybody may make one. */
+/** Somebody else may have made the directory, or a link in its place, first where everybody may make one. */
 function assertPrivate(world: World, root: string): void {
-  const stat = world.files.stat(root)
+  const stat = world.files.lstat(root)
   if (stat?.kind === 'directory' && stat.uid === world.uid && (stat.mode & 0o077) === 0) return
   throw new LaunchError('failure', {
     what: 'refusing the directory for secret files',

@@ -39,6 +39,9 @@ describe('what a client variable becomes', () => {
     ['MONKEY', 'yes'],
     ['OP_ACCOUNT', 'my.1password.com'],
     ['DATABASE_URL', 'postgres://localhost/db'],
+    ['PASSWORD_STORE_DIR', '/home/ada/.password-store'],
+    ['SSH_AUTH_SOCK', '/run/user/1000/agent'],
+    ['XAUTHORITY', '/home/ada/.Xauthority'],
     ['DBUS_SESSION_BUS_ADDRESS', 'unix:path=/run/user/1000/bus'],
   ])('safe passes %s=%s', (name, value) => {
     expect(kept(safe, name, value)).toBe(true)
@@ -66,6 +69,12 @@ describe('what a client variable becomes', () => {
     ['SENTRY_DSN', 'x'],
     ['npm_config_token', 'x'],
     ['STRIPE_KEY', 'x'],
+    ['PGPASSWORD', 'x'],
+    ['SSHPASS', 'x'],
+    ['HTTP_AUTHORIZATION', 'Bearer x'],
+    ['REDISCLI_AUTH', 'x'],
+    ['DOCKER_AUTH_CONFIG', '{}'],
+    ['NPM_CONFIG__AUTHTOKEN', 'x'],
     ['INNOCENT', 'ghp_0123456789abcdefghij'],
     ['INNOCENT', 'AKIAIOSFODNN7EXAMPLE'],
     ['INNOCENT', 'AGE-SECRET-KEY-1QQQQ'],

@@ -121,7 +121,11 @@ it.each([
   'BASH_ENV',
   'BASH_FUNC_ls%%',
   'GIT_CONFIG_KEY_0',
+  'HOME',
+  'XDG_RUNTIME_DIR',
+  'ERL_AFLAGS',
+  'GIT_CONFIG_COUNT',
 ])('%s is for loaders', (name) => expect(isLoaderVariable(name)).toBe(true))
-it.each(['API_KEY', 'GITHUB_TOKEN', 'PATHS', 'constructor'])('%s is not', (name) =>
+it.each(['API_KEY', 'GITHUB_TOKEN', 'PATHS', 'PIP_INDEX_URL', 'constructor'])('%s is not', (name) =>
   expect(isLoaderVariable(name)).toBe(false),
 )
