@@ -70,7 +70,10 @@ export function commandTree(world: World, end: (status: number) => void): Comman
   const registry = () => new Option('--registry <file>', 'use this registry')
   const json = () => new Option('--json', 'print JSON')
   // A launch never comes here (invocation.ts); this is its place in the help.
-  program.command('run <server> [args...]').description('start a server, also one that is named like a command')
+  program
+    .command('run <server>')
+    .usage('[--registry FILE] SERVER [-- ARGS…]')
+    .description('start a server, also one that is named like a command')
   program
     .command('explain <server>')
     .description('print everything a launch would do, and why, and no secret')
@@ -103,6 +106,7 @@ export function commandTree(world: World, end: (status: number) => void): Comman
   program
     .command('schema')
     .description("print the registry's JSON Schema, for editors")
+    .addOption(json())
     .action(() => schema(world))
   program
     .command('completion')

@@ -1,4 +1,5 @@
 import { LaunchError } from './errors.ts'
+import { didYouMean } from './nearest.ts'
 
 /** What the command line asks for: a launch, or one of the commands, which commander takes apart. */
 export type Invocation =
@@ -48,7 +49,8 @@ export function parseInvocation(argv: readonly string[]): Invocation {
     throw new LaunchError('usage', {
       what: 'unexpected argument',
       subject: stray,
-      hint: `the server's own arguments stand after "--": mcp-launch ${server} -- ${stray}`,
+      hint:
+        didYouMean(server, COMMANDS) ?? `the server's own arguments stand after "--": mcp-launch ${server} -- ${stray}`,
     })
   }
   return { kind: 'launch', server, extraArgs: separator === -1 ? [] : argv.slice(separator + 1), registry }

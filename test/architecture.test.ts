@@ -39,13 +39,12 @@ const LAYERS = [
     'invocation.ts',
     'known-tokens.ts',
     'real-world.ts',
-    'nearest.ts',
     'process-start.ts',
     'programs.ts',
     'span.ts',
     'variable-name.ts',
   ],
-  ['machine'],
+  ['machine', 'nearest.ts'],
   ['errors.ts', 'world.ts', 'build.ts'],
 ]
 

@@ -1,5 +1,6 @@
 import { exitCodeOf } from '../errors.ts'
 import { askForExplanation } from '../launch/ask.ts'
+import { foreseeRefusals } from '../launch/execute.ts'
 import { prepare } from '../launch/prepare.ts'
 import { foreseeWatch } from '../lifecycle/client-watch.ts'
 import { registryPath } from '../registry/locate.ts'
@@ -20,7 +21,8 @@ export async function explain(
 ): Promise<number> {
   const registered = await lookUp(world, registryPath(world, options.registry), server)
   const prepared = await prepare(world, registered, [], { ask: askForExplanation, watch: foreseeWatch })
-  const facts = explanation(registered, prepared)
+  const problems = [...prepared.problems, ...foreseeRefusals(world, prepared.plan)]
+  const facts = explanation(registered, { ...prepared, problems })
   world.terminal.writeOut(options.json ? `${JSON.stringify(facts, null, 2)}\n` : explanationText(facts))
-  return exitCodeOf(prepared.problems)
+  return exitCodeOf(problems)
 }

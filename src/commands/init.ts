@@ -22,7 +22,11 @@ export function init(world: World, options: { readonly registry?: string; readon
       cause: error,
     })
   }
-  world.terminal.writeOut(options.json ? `${JSON.stringify({ created: path }, null, 2)}\n` : nextSteps(path))
+  world.terminal.writeOut(
+    options.json
+      ? `${JSON.stringify({ created: path }, null, 2)}\n`
+      : nextSteps(path, options.registry === undefined ? '' : `--registry ${path} `),
+  )
 }
 
 function alreadyThere(path: string): LaunchError {
@@ -33,13 +37,14 @@ function alreadyThere(path: string): LaunchError {
   })
 }
 
-function nextSteps(path: string): string {
+function nextSteps(path: string, option: string): string {
+  const words = [...option.split(' ').filter(Boolean), 'everything'].map((word) => JSON.stringify(word)).join(', ')
   return `wrote ${path}
 
 next
   1. name your servers in it                  ${'$EDITOR'} ${path}
-  2. see what it makes of them                mcp-launch list
-  3. see what a launch would do, and why      mcp-launch explain everything
-  4. put it into your client's configuration  "command": "mcp-launch", "args": ["everything"]
+  2. see what it makes of them                mcp-launch ${option}list
+  3. see what a launch would do, and why      mcp-launch ${option}explain everything
+  4. put it into your client's configuration  "command": "mcp-launch", "args": [${words}]
 `
 }

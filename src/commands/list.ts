@@ -13,7 +13,10 @@ export function list(
   world.terminal.writeOut(format())
 
   function format(): string {
-    if (options.names) return servers.map(({ name }) => `${name}\n`).join('')
+    if (options.names) {
+      const names = servers.map(({ name }) => name)
+      return options.json ? `${JSON.stringify(names, null, 2)}\n` : names.map((name) => `${name}\n`).join('')
+    }
     if (options.json) {
       const rows = servers.map(({ name, enabled, description, command, secrets }) => ({
         name,

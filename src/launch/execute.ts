@@ -26,6 +26,20 @@ export function execute(world: World, plan: Plan, record: () => void): never {
   }
 }
 
+/** What {@link execute} would refuse, for `explain`: nothing is written and nobody is replaced. */
+export function foreseeRefusals(world: World, plan: Plan): LaunchError[] {
+  const checks = [() => assertCanReplace(world, plan), () => assertFits(world, plan, buildEnvironment(plan.variables))]
+  return checks.flatMap((check) => {
+    try {
+      check()
+      return []
+    } catch (error) {
+      if (error instanceof LaunchError) return [error]
+      throw error
+    }
+  })
+}
+
 /** PR_SET_PDEATHSIG is not sent for a parent that was dead before the call (prctl(2)). */
 function assertClientLives(world: World, { server, boundTo }: Plan): void {
   if (boundTo === undefined || world.parentPid() === boundTo) return
@@ -40,6 +54,7 @@ function replace(world: World, plan: Plan, env: Environment): never {
   try {
     return world.processes.replace({ file: plan.argv[0], argv: plan.argv, env, cwd: plan.cwd })
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall === 'chdir') throw cantEnter(plan, error)
     throw new LaunchError('notExecutable', {
       what: "can't start server",
       subject: plan.server,
@@ -48,6 +63,15 @@ function replace(world: World, plan: Plan, env: Environment): never {
       cause: error,
     })
   }
+}
+
+function cantEnter({ server, cwd }: Plan, error: unknown): LaunchError {
+  return new LaunchError('failure', {
+    what: `can't start server "${server}", can't enter directory`,
+    subject: cwd,
+    why: errnoWords(error),
+    hint: `mend "cwd" of server "${server}" in the registry`,
+  })
 }
 
 /** Said before anything is resolved: without `execve` no launch can end well. */

@@ -32,7 +32,7 @@ export interface ServerEntry {
 export interface SecretSpec {
   readonly from: Ref
   readonly as: 'env' | 'file'
-  /** False: the server starts without the variable if the source has no value. */
+  /** False: without a value the server starts all the same, with the client's variable of that name if there is one. */
   readonly required: boolean
   /** True and false override the source's habit; a number is a time to live in milliseconds. */
   readonly cache?: boolean | number

@@ -59,6 +59,10 @@ export function unknownServer(
     what: 'unknown server',
     subject: name,
     why: `it is not in ${path}`,
-    hint: didYouMean(name, [...known, ...otherWords]) ?? `choose one of ${list}`,
+    hint:
+      didYouMean(
+        name,
+        [...known, ...otherWords].filter((word) => word !== name),
+      ) ?? `choose one of ${list}`,
   })
 }

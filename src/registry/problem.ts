@@ -10,10 +10,11 @@ export interface Problem {
   readonly hint?: string | undefined
 }
 
-const MOST_PROBLEMS = 20
+/** All that a person can have made; a file of something else may have a million. */
+const MOST_PROBLEMS = 1_000
 const LONGEST_NAME = 60
 
-/** Throws all problems in the order of the file, the first twenty in full; returns if there are none. */
+/** Throws all problems in the order of the file, the first thousand in full; returns if there are none. */
 export function throwProblems(path: string, lines: Lines, problems: readonly Problem[]): void {
   const unique = new Map(problems.map((problem) => [`${problem.offset} ${problem.why}`, problem]))
   const sorted = [...unique.values()].sort((a, b) => (a.offset ?? 0) - (b.offset ?? 0))

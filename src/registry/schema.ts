@@ -27,7 +27,9 @@ const detailedSecret = z
     required: z
       .boolean()
       .default(true)
-      .describe('false: the server starts without the variable if there is no value for it.'),
+      .describe(
+        "false: without a value for it the server starts all the same, with the client's variable of that name if there is one.",
+      ),
     cache: z
       .union([z.boolean(), duration({ above: 0 })], {
         error: words('must be true, false or a time with a unit', 'write 30m or 4h'),

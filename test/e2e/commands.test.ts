@@ -246,6 +246,7 @@ notes
     { args: ['it', '--bogus'], says: 'unexpected argument "--bogus"' },
     { args: ['explain'], says: 'missing required argument "server"' },
     { args: ['run'], says: 'no server named' },
+    { args: ['expalin', 'it'], says: 'unexpected argument "it"' },
     { args: ['--registry'], says: 'no file given to "--registry"' },
     { args: ['completion', 'tcsh'], says: 'no completion for shell "tcsh"' },
     { args: [], says: 'no server named' },
@@ -254,6 +255,29 @@ notes
     expect(end).toEqual({ code: 2, signal: null, stdout: '' })
     expect(stderr).toMatch(/^mcp-launch: error: .+\nmcp-launch: hint: .+\n$/)
     expect(stderr).toContain(`mcp-launch: error: ${says}`)
+  })
+
+  test('a slip of a command’s name is told', async ({ sandbox }) => {
+    expect((await mcpLaunch(sandbox, ['expalin', 'it'])).stderr).toContain('hint: did you mean "explain"?')
+  })
+
+  test('explain tells what a launch would refuse at last', async ({ sandbox }) => {
+    sandbox.writeFile('.config/mcp/long', 'x'.repeat(200_000))
+    sandbox.writeRegistry({ servers: { it: { ...server('report'), secrets: { LONG: 'file:long' } } } })
+    const explained = await mcpLaunch(sandbox, ['explain', 'it'])
+    const launched = await mcpLaunch(sandbox, ['it'])
+    expect([explained.code, launched.code]).toEqual([126, 126])
+    expect(explained.stdout).toContain('too long for a variable: LONG')
+  })
+
+  test.for([
+    ['path', { command: 'id', path: ['bin'] }],
+    ['command', { command: 'bin/id' }],
+  ] as const)('a relative %s is a project’s, and refused', async ([place, entry], { sandbox }) => {
+    sandbox.writeRegistry({ servers: { it: entry } })
+    const { code, stderr } = await mcpLaunch(sandbox, ['it'])
+    expect(code).toBe(2)
+    expect(stderr).toMatch(new RegExp(`server "it": ${place}\\S* is relative`))
   })
 
   describe('the compiled registry', () => {

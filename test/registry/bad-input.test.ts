@@ -102,13 +102,13 @@ describe('the file', () => {
     expect(problems(text, '/r/servers.json')).not.toEqual([])
   })
 
-  it('has twenty problems in full and counts the rest', () => {
+  it('has a thousand problems in full and counts the rest', () => {
     const many = problems(
-      `servers:\n${Array.from({ length: 30 }, (_, i) => `  s${i}: { command: x, zzz: 1 }\n`).join('')}`,
+      `servers:\n${Array.from({ length: 1_010 }, (_, i) => `  s${i}: { command: x, zzz: 1 }\n`).join('')}`,
     )
-    expect(many).toHaveLength(21)
+    expect(many).toHaveLength(1_001)
     expect(many[0]).toMatch(/^2:21 unknown key "zzz" -> known here: description, enabled, /)
-    expect(many[20]).toBe('and 10 more problems -> mend the ones above first')
+    expect(many[1_000]).toBe('and 10 more problems -> mend the ones above first')
   })
 })
 
