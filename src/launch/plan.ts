@@ -75,7 +75,7 @@ export function planLaunch(input: PlanInput): Plan {
       .filter(({ as }) => as === 'file')
       .map(({ name, value }) => ({ path: secretPath(input, name), content: value })),
     boundTo: server.deathSignal === 'off' && scope === undefined ? undefined : host.parent.pid,
-    notes: dropped.length === 0 ? [] : [droppedNote(server, dropped)],
+    notes: [...(dropped.length === 0 ? [] : [droppedNote(server, dropped)]), ...unboundNote(server, host, scope)],
   }
 }
 
@@ -133,6 +133,12 @@ export function scopeProblem(server: ServerEntry, trial: Trial): LaunchError[] {
       hint: 'start a user manager (loginctl enable-linger), or set "scope: auto" to start the server without one',
     }),
   ]
+}
+
+/** A scope that is bound to nobody outlives a client that is killed; it isn't refused, for it holds the limits. */
+function unboundNote({ name }: ServerEntry, { parent }: Host, scope: Scope | undefined): string[] {
+  if (scope === undefined || 'unit' in scope.watch || !scope.watch.isDefect) return []
+  return [`server "${name}" doesn't end with its client (pid ${parent.pid}) if that is killed: ${scope.watch.why}`]
 }
 
 function droppedNote(server: ServerEntry, names: readonly string[]): string {

@@ -1,4 +1,4 @@
-import type { ClientWatch, NoWatch } from '../lifecycle/client-watch.ts'
+import { bindingTo, type ClientWatch, type NoWatch } from '../lifecycle/client-watch.ts'
 import { serverDescription } from '../lifecycle/units.ts'
 import type { ServerEntry } from '../registry/entry.ts'
 import type { Host } from './host.ts'
@@ -47,9 +47,9 @@ export function scopeOf(
 ): Scope | undefined {
   const request = scopeRequest(server)
   if (request === undefined || trial.scope !== undefined) return undefined
-  const bound = 'unit' in watch ? [`BindsTo=${watch.unit}`, `After=${watch.unit}`] : []
-  const properties = [...request.properties, ...bound]
-  return { unit: `mcp-${server.name}-${host.pid}.scope`, slice: request.slice, properties, watch }
+  const actual = trial.watch === undefined ? watch : { why: trial.watch, isDefect: true }
+  const properties = [...request.properties, ...bindingTo(actual)]
+  return { unit: `mcp-${server.name}-${host.pid}.scope`, slice: request.slice, properties, watch: actual }
 }
 
 /** The wrappers in the order in which each executes the next, and the last one `command`. */
