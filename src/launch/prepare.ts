@@ -6,8 +6,9 @@ import type { World } from '../world.ts'
 import type { Ask, SecretState } from './ask.ts'
 import { findExecutable, searchDirectories } from './executable.ts'
 import { type Expanded, expandServer } from './expanded.ts'
-import { inspectHost } from './host.ts'
+import { type Host, inspectHost } from './host.ts'
 import { copyArguments } from './log.ts'
+import { DETACHED } from './parent.ts'
 import { type Plan, type PlannedSecret, planLaunch, runtimeDirectoryProblem, scopeProblem } from './plan.ts'
 import { secretDirectory } from './secret-files.ts'
 import { tryParts } from './trial.ts'
@@ -38,7 +39,7 @@ export async function prepare(
   const host = inspectHost(world)
   const request = scopeRequest(server)
   const template = request === undefined ? NO_SCOPE : provideWatch(world, host)
-  const watch = host.parent.pid > 1 ? watchOf(world, template, host.parent.pid) : NO_CLIENT
+  const watch = host.parent.pid > 1 ? watchOf(world, template, host.parent.pid) : withoutClient(host)
   const [{ states: secrets, notes: remarks }, trial] = await Promise.all([
     how.ask(world, registered),
     tryParts(world, host, request, how.isLaunch || 'why' in watch ? watch : watchOf(world, template, world.pid)),
@@ -74,7 +75,9 @@ export async function prepare(
 }
 
 /** init and its like never go. */
-const NO_CLIENT: NoWatch = { why: 'it has no client process of its own', isDefect: false }
+function withoutClient({ parent }: Host): NoWatch {
+  return { why: parent.isDetached ? DETACHED : 'it has no client process of its own', isDefect: false }
+}
 
 /** The working directory and the executable, or why one of them can't be had. */
 function locate(world: World, server: ServerEntry, { command, cwd, path }: Expanded): string | LaunchError {
