@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { existsSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { describe, expect, onTestFinished } from 'vitest'
+import { describe, expect } from 'vitest'
 import { bindingTo, provideWatch, watchOf } from '../../src/lifecycle/client-watch.ts'
 import { realWorld } from '../../src/real-world.ts'
 import { countSystemdRun } from './clients/counted.ts'
@@ -11,13 +11,12 @@ import { type Artefact, artefacts, executable } from './harness/artefacts.ts'
 import type { Launched } from './harness/launched.ts'
 import { withoutManager } from './harness/no-manager.ts'
 import { outcome } from './harness/outcome.ts'
-import { startPrivateManager } from './harness/private-manager.ts'
+import { ownManager } from './harness/own-manager.ts'
 import { isAlive, kill } from './harness/processes.ts'
 import { noManager, userManager } from './harness/provided.ts'
 import { type LaunchOptions, type Sandbox, test } from './harness/sandbox.ts'
 import { server } from './harness/servers.ts'
 import { listUnits, systemctl, unitProperties } from './harness/units.ts'
-import type { UserManager } from './harness/user-manager.ts'
 import { waitFor } from './harness/wait-for.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -282,6 +281,37 @@ function processesIn(clientPid: number, watcher: number): number[] {
     .filter((pid) => pid !== watcher)
 }
 
+/** Waits until a process has ended, and takes its pid. */
+const TAKE_PID = `
+import os, sys, time
+pid = int(sys.argv[1])
+while os.path.exists(f"/proc/{pid}"): pass
+for attempt in range(1000):
+    with open("/proc/sys/kernel/ns_last_pid", "w") as last: last.write(str(pid - 1))
+    child = os.fork()
+    if child == 0: os._exit(0) if os.getpid() != pid else time.sleep(600)
+    if child == pid: break
+    os.waitpid(child, 0)
+print("taken" if child == pid else "missed", flush=True)
+time.sleep(600)
+`
+
+describe.skipIf(noManager || !isRoot)('a pid that is given out again at once', () => {
+  test('is nobody’s client', async ({ sandbox, skip }) => {
+    if (!existsSync('/usr/bin/python3')) return skip('no python3')
+    const client = await startClient(sandbox)
+    await client.launch()
+    const taker = await sandbox.run(['/usr/bin/python3', '-c', TAKE_PID, String(client.pid)])
+    kill(client.pid)
+    if ((await taker.firstLine()) !== 'taken') return skip('another process took the pid')
+    expect(isAlive(client.pid)).toBe(true)
+    await waitFor(async () => [...(await client.servers.units()), ...(await watchesOf(client.pid))].length === 0, {
+      what: 'the end of the units',
+    })
+    expect(isAlive(client.pid)).toBe(true)
+  })
+})
+
 /** Waits until the client alone is there, with neither server nor watch. */
 async function expectAllGoneBut(sandbox: Sandbox, { pid, servers }: Client): Promise<void> {
   await waitFor(async () => (await sandbox.leftovers()).every((left) => left.startsWith(`process ${pid}:`)), {
@@ -290,29 +320,6 @@ async function expectAllGoneBut(sandbox: Sandbox, { pid, servers }: Client): Pro
   await waitFor(async () => [...(await servers.units()), ...(await watchesOf(pid))].length === 0, {
     what: 'the end of the units',
   })
-}
-
-interface OwnManager {
-  readonly manager: UserManager
-  readonly runtimeDir: string
-  readonly pid: number
-}
-
-/** A manager of one test's own. */
-async function ownManager(): Promise<OwnManager> {
-  const { runtimeDir, stop } = await startPrivateManager()
-  onTestFinished(stop)
-  const pid = readdirSync('/proc').find((name) => /^\d+$/.test(name) && isManager(name, runtimeDir))
-  return { manager: { runtimeDir, kind: 'private', limits: true }, runtimeDir, pid: Number(pid) }
-}
-
-function isManager(pid: string, runtimeDir: string): boolean {
-  try {
-    const environment = readFileSync(`/proc/${pid}/environ`, 'latin1')
-    return readFileSync(`/proc/${pid}/comm`, 'utf8') === 'systemd\n' && environment.includes(`=${runtimeDir}\0`)
-  } catch {
-    return false
-  }
 }
 
 describe.skipIf(noManager || !isRoot)('on a manager of its own', () => {
