@@ -12,6 +12,10 @@ export type AuditEvent =
       readonly variables: readonly string[]
       readonly cache: Readonly<Record<string, string>>
       readonly unit?: string
+      /** The watch of the client that the unit is bound to. */
+      readonly bound?: string
+      /** Why it is bound to none. */
+      readonly unbound?: string
     }
   | {
       readonly event: 'failure'

@@ -34,6 +34,8 @@ export interface Files {
   stat(path: string): FileStat | undefined
   /** Like `stat`, and a symbolic link is itself: `other`. */
   lstat(path: string): FileStat | undefined
+  /** What a symbolic link holds. */
+  readLink(path: string): string
   /** Names in a directory; empty if there is none. */
   list(directory: string): readonly string[]
   isExecutable(path: string): boolean

@@ -1,6 +1,7 @@
 import { type Host, inspectHost } from '../launch/host.ts'
-import { type ScopeRequest, tryParts } from '../launch/trial.ts'
+import { type Attempt, type ScopeRequest, tryParts } from '../launch/trial.ts'
 import { scopeRequest } from '../launch/wrap.ts'
+import { NO_SCOPE, provideWatch, watchOf } from '../lifecycle/client-watch.ts'
 import type { ServerEntry } from '../registry/entry.ts'
 import type { World } from '../world.ts'
 import type { Finding, Report } from './finding.ts'
@@ -33,9 +34,9 @@ export async function checkSystemd(world: World, servers: readonly ServerEntry[]
   if (host.manager.listening) {
     finding('ok', 'user manager', host.runtimeDirectory ?? '', 'it listens')
     checkLinger(world, finding)
-    await checkScopes(world, host, inScope, finding)
+    const unbound = await checkScopes(world, host, inScope, finding)
     await checkLimits(world, host, inScope, finding)
-    if (inScope.length > 0) checkWatch(host, finding)
+    if (inScope.length > 0) checkWatch(unbound, finding)
   } else {
     const why = `${host.manager.why}: no limits, and what a server leaves behind isn't ended`
     const severity = isRequired ? 'error' : inScope.length === 0 ? 'note' : 'warning'
@@ -55,9 +56,13 @@ function checkLinger(world: World, finding: Say): void {
   finding('note', 'user manager of', user, why, 'loginctl enable-linger, if servers should outlive a session')
 }
 
-async function checkScopes(world: World, host: Host, servers: readonly ServerEntry[], finding: Say): Promise<void> {
+/** @returns why no scope could be bound to a watch as launches bind it. */
+async function checkScopes(world: World, host: Host, servers: readonly ServerEntry[], finding: Say): Promise<Attempt> {
+  const watch = watchOf(world, provideWatch(world, host), world.pid)
+  let unbound = 'why' in watch ? watch.why : undefined
   for (const { request, names, isRequired } of distinctRequests(servers)) {
-    const { scope: failure } = await tryParts(world, host, request)
+    const { scope: failure, watch: watchFailure } = await tryParts(world, host, request, watch, { anew: true })
+    unbound ??= watchFailure
     const properties = request.properties.filter((property) => !property.startsWith('TimeoutStopSec')).join(' ')
     const why = `for ${names.join(', ')}${properties === '' ? '' : ` with ${properties}`}`
     if (failure === undefined) finding('ok', 'scope in', request.slice, why)
@@ -66,6 +71,7 @@ async function checkScopes(world: World, host: Host, servers: readonly ServerEnt
       finding(isRequired ? 'error' : 'warning', 'no scope in', request.slice, `${why}: ${failure}`, action)
     }
   }
+  return unbound
 }
 
 function distinctRequests(
@@ -106,15 +112,19 @@ async function checkLimits(world: World, host: Host, servers: readonly ServerEnt
   }
 }
 
-/** Each client's watch is tried by the launches; it takes no more than a program beside what scopes take. */
-function checkWatch(host: Host, finding: Say): void {
-  if (host.tools.tail !== undefined) finding('ok', 'client watch', '', 'scopes end with their client')
-  else
-    finding('note', 'no client watch', '', 'no tail here: scopes outlive a client that is killed', 'install coreutils')
+function checkWatch(unbound: Attempt, finding: Say): void {
+  if (unbound === undefined) {
+    finding('ok', 'client watch', '', 'scopes end with their client')
+    return
+  }
+  const action = unbound.startsWith('no tail')
+    ? 'install coreutils'
+    : 'see what systemd has against it: systemctl --user status mcp-clients.slice'
+  finding('warning', 'no client watch', '', `scopes outlive a client that is killed: ${unbound}`, action)
 }
 
 async function checkTools(world: World, host: Host, finding: Say): Promise<void> {
-  const { env, setpriv } = await tryParts(world, host, undefined)
+  const { env, setpriv } = await tryParts(world, host, undefined, NO_SCOPE, { anew: true })
   if (setpriv === undefined) finding('ok', 'parent-death signal', '', 'it can be set')
   else finding('note', 'no parent-death signal', '', setpriv, 'install setpriv (util-linux)')
   if (env === undefined) finding('ok', 'signals', '', 'env puts SIGPIPE and SIGXFSZ right')

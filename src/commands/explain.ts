@@ -2,7 +2,6 @@ import { exitCodeOf } from '../errors.ts'
 import { askForExplanation } from '../launch/ask.ts'
 import { foreseeRefusals } from '../launch/execute.ts'
 import { prepare } from '../launch/prepare.ts'
-import { foreseeWatch } from '../lifecycle/client-watch.ts'
 import { registryPath } from '../registry/locate.ts'
 import { lookUp } from '../registry/lookup.ts'
 import { explanation, explanationText } from '../report/explain.ts'
@@ -20,7 +19,7 @@ export async function explain(
   options: { readonly registry?: string; readonly json?: boolean },
 ): Promise<number> {
   const registered = await lookUp(world, registryPath(world, options.registry), server)
-  const prepared = await prepare(world, registered, [], { ask: askForExplanation, watch: foreseeWatch })
+  const prepared = await prepare(world, registered, [], { ask: askForExplanation, isLaunch: false })
   const problems = [...prepared.problems, ...foreseeRefusals(world, prepared.plan)]
   const facts = explanation(registered, { ...prepared, problems })
   world.terminal.writeOut(options.json ? `${JSON.stringify(facts, null, 2)}\n` : explanationText(facts))

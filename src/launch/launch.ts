@@ -1,6 +1,6 @@
 import { audit, client } from '../audit.ts'
 import { throwAll } from '../errors.ts'
-import { watchClient } from '../lifecycle/client-watch.ts'
+import type { ClientWatch, NoWatch } from '../lifecycle/client-watch.ts'
 import { processStart } from '../process-start.ts'
 import type { Registered } from '../registry/entry.ts'
 import { noteText } from '../report/messages.ts'
@@ -14,10 +14,7 @@ import { prepare } from './prepare.ts'
 /** The road's last stretch: from the registry's entry to the server that takes this process over. */
 export async function launch(world: World, registered: Registered, extraArgs: readonly string[]): Promise<never> {
   assertCanReplace(world, { server: registered.server.name })
-  const { plan, problems, secrets } = await prepare(world, registered, extraArgs, {
-    ask: askForLaunch,
-    watch: watchClient,
-  })
+  const { plan, problems, secrets } = await prepare(world, registered, extraArgs, { ask: askForLaunch, isLaunch: true })
   throwAll(problems)
   for (const note of plan.notes) world.terminal.writeError(noteText(note))
   return execute(world, plan, () => {
@@ -36,6 +33,10 @@ function recordLaunch(world: World, plan: Plan, secrets: readonly SecretState[])
       .filter(({ origin }) => origin === 'registry' || origin === 'secret')
       .map(({ name }) => name),
     cache: Object.fromEntries(secrets.map(({ name, cache }) => [name, cache ?? 'not cached'])),
-    ...(plan.scope === undefined ? {} : { unit: plan.scope.unit }),
+    ...(plan.scope === undefined ? {} : { unit: plan.scope.unit, ...binding(plan.scope.watch) }),
   })
+}
+
+function binding(watch: ClientWatch | NoWatch): { readonly bound: string } | { readonly unbound: string } {
+  return 'unit' in watch ? { bound: watch.unit } : { unbound: watch.why }
 }

@@ -1,4 +1,5 @@
 import type { World } from '../world.ts'
+import { isStdinHeld } from './stdin.ts'
 
 /**
  * The process that started the launcher: the client. `mainThread` is false if a thread other than its first forked
@@ -8,7 +9,15 @@ import type { World } from '../world.ts'
 export interface Parent {
   readonly pid: number
   readonly mainThread: boolean | undefined
+  /**
+   * The client forked twice to start us (GLib's default), so that it isn't our parent: nobody can tell who it is, and
+   * somebody holds the other end of our stdin.
+   */
+  readonly isDetached?: true
 }
+
+/** Why a detached server is bound to nobody. */
+export const DETACHED = 'its client started it through a process that has ended'
 
 /**
  * Looks at who forked us. The parent-death signal comes when the forking *thread* ends (prctl(2), PR_SET_PDEATHSIG),
@@ -18,7 +27,8 @@ export interface Parent {
 export function lookAtParent(world: World): Parent {
   const pid = world.parentPid()
   if (world.platform !== 'linux' || pid <= 0) return { pid, mainThread: undefined }
-  if (isOrphan(world, pid)) return { pid: 0, mainThread: undefined }
+  if (isOrphan(world, pid))
+    return { pid: 0, mainThread: undefined, ...(isStdinHeld(world) ? { isDetached: true } : {}) }
   try {
     const children = world.files.read(`/proc/${pid}/task/${pid}/children`).toString('latin1')
     return { pid, mainThread: children.split(' ').includes(String(world.pid)) }

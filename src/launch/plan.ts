@@ -5,6 +5,7 @@ import type { Secret } from '../secrets/secret.ts'
 import type { Environment } from '../world.ts'
 import { droppedCredentials, type EnvironmentParts, planEnvironment, type Variable } from './environment.ts'
 import type { Host } from './host.ts'
+import { DETACHED } from './parent.ts'
 import type { Trial } from './trial.ts'
 import { type Part, type Scope, scopeOf, wrappers } from './wrap.ts'
 
@@ -74,8 +75,8 @@ export function planLaunch(input: PlanInput): Plan {
     secretFiles: input.secrets
       .filter(({ as }) => as === 'file')
       .map(({ name, value }) => ({ path: secretPath(input, name), content: value })),
-    boundTo: server.deathSignal === 'off' && scope === undefined ? undefined : host.parent.pid,
-    notes: dropped.length === 0 ? [] : [droppedNote(server, dropped)],
+    boundTo: isTied(server, host, scope) ? host.parent.pid : undefined,
+    notes: [...(dropped.length === 0 ? [] : [droppedNote(server, dropped)]), ...unboundNote(server, host, scope)],
   }
 }
 
@@ -133,6 +134,17 @@ export function scopeProblem(server: ServerEntry, trial: Trial): LaunchError[] {
       hint: 'start a user manager (loginctl enable-linger), or set "scope: auto" to start the server without one',
     }),
   ]
+}
+
+function isTied({ deathSignal }: ServerEntry, { parent }: Host, scope: Scope | undefined): boolean {
+  return parent.isDetached !== true && (deathSignal !== 'off' || scope !== undefined)
+}
+
+/** A scope that is bound to nobody outlives a client that is killed; it isn't refused, for it holds the limits. */
+function unboundNote({ name }: ServerEntry, { parent }: Host, scope: Scope | undefined): string[] {
+  if (parent.isDetached) return [`server "${name}" ends with its input, and not with its client: ${DETACHED}`]
+  if (scope === undefined || 'unit' in scope.watch || !scope.watch.isDefect) return []
+  return [`server "${name}" doesn't end with its client (pid ${parent.pid}) if that is killed: ${scope.watch.why}`]
 }
 
 function droppedNote(server: ServerEntry, names: readonly string[]): string {

@@ -1,5 +1,5 @@
 import { errnoWords, LaunchError } from '../errors.ts'
-import type { ClientWatch, NoWatch, watchClient } from '../lifecycle/client-watch.ts'
+import { NO_SCOPE, type NoWatch, provideWatch, watchOf } from '../lifecycle/client-watch.ts'
 import type { Registered, ServerEntry } from '../registry/entry.ts'
 import { Secret } from '../secrets/secret.ts'
 import type { World } from '../world.ts'
@@ -8,9 +8,10 @@ import { findExecutable, searchDirectories } from './executable.ts'
 import { type Expanded, expandServer } from './expanded.ts'
 import { type Host, inspectHost } from './host.ts'
 import { copyArguments } from './log.ts'
+import { DETACHED } from './parent.ts'
 import { type Plan, type PlannedSecret, planLaunch, runtimeDirectoryProblem, scopeProblem } from './plan.ts'
 import { secretDirectory } from './secret-files.ts'
-import { type Trial, tryParts } from './trial.ts'
+import { tryParts } from './trial.ts'
 import { scopeRequest } from './wrap.ts'
 
 export interface Prepared {
@@ -24,20 +25,24 @@ export interface Prepared {
  * Gathers all that a launch depends on and plans it. Nothing is thrown: `launch` refuses if there are problems, and
  * `explain` shows them beside the plan.
  *
- * @param how what a launch does to get at the secrets and at a watch of its client, and `explain` doesn't.
+ * @param how `ask` is what a launch does to get at the secrets, and `explain` doesn't. A launch tries the scope with the
+ * watch of its client, which stays; what only looks, with one of its own process, so that it leaves none behind.
  */
 export async function prepare(
   world: World,
   registered: Registered,
   extraArgs: readonly string[],
-  how: { readonly ask: Ask; readonly watch: typeof watchClient },
+  how: { readonly ask: Ask; readonly isLaunch: boolean },
 ): Promise<Prepared> {
   const { server } = registered
   const { expanded, problems } = expandServer(world, server)
   const host = inspectHost(world)
+  const request = scopeRequest(server)
+  const template = request === undefined ? NO_SCOPE : provideWatch(world, host)
+  const watch = host.parent.pid > 1 ? watchOf(world, template, host.parent.pid) : withoutClient(host)
   const [{ states: secrets, notes: remarks }, trial] = await Promise.all([
     how.ask(world, registered),
-    tryParts(world, host, scopeRequest(server)),
+    tryParts(world, host, request, how.isLaunch || 'why' in watch ? watch : watchOf(world, template, world.pid)),
   ])
   const command = problems.length === 0 ? locate(world, server, expanded) : expanded.command
   const plan = planLaunch({
@@ -53,7 +58,7 @@ export async function prepare(
     host,
     trial,
     copy: copyArguments(world, server),
-    watch: await watch(world, server, host, trial, how.watch),
+    watch,
   })
   const notes = secrets.filter(({ spec }) => !spec.required).flatMap(missingNote)
   return {
@@ -69,21 +74,9 @@ export async function prepare(
   }
 }
 
-/** A scope is bound to the client where that is somebody: init and its like never go. */
-function watch(
-  world: World,
-  server: ServerEntry,
-  { parent, runtimeDirectory, tools }: Host,
-  trial: Trial,
-  make: typeof watchClient,
-): Promise<ClientWatch | NoWatch> {
-  const { tail, 'systemd-run': systemdRun } = tools
-  const none = (why: string): Promise<NoWatch> => Promise.resolve({ why })
-  if (trial.scope !== undefined || runtimeDirectory === undefined || systemdRun === undefined) return none('no scope')
-  if (parent.pid <= 1) return none('it has no client process of its own')
-  if (tail === undefined) return none('no tail here')
-  const { slice } = server
-  return make(world, { clientPid: parent.pid, runtimeDirectory, slice, tools: { tail, 'systemd-run': systemdRun } })
+/** init and its like never go. */
+function withoutClient({ parent }: Host): NoWatch {
+  return { why: parent.isDetached ? DETACHED : 'it has no client process of its own', isDefect: false }
 }
 
 /** The working directory and the executable, or why one of them can't be had. */

@@ -14,22 +14,29 @@ export class TrialMemory {
   readonly #world: World
   readonly #path: string
   readonly #results: Map<string, string>
+  readonly #anew: boolean
   #changed = false
 
-  constructor(world: World) {
+  /** @param anew nothing that is remembered is told. */
+  constructor(world: World, { anew }: { readonly anew: boolean }) {
     this.#world = world
+    this.#anew = anew
     this.#path = join(cacheDirectory(world), 'host.json')
     this.#results = read(world, this.#path)
   }
 
   recall(key: string): string | undefined {
-    return this.#results.get(key)
+    return this.#anew ? undefined : this.#results.get(key)
   }
 
   keep(key: string, result: string): void {
     this.#results.delete(key)
     this.#results.set(key, result)
     this.#changed = true
+  }
+
+  forget(key: string): void {
+    this.#changed = this.#results.delete(key) || this.#changed
   }
 
   save(): void {

@@ -1,4 +1,7 @@
 import type { SystemTool } from '../build.ts'
+import { configHome } from '../directories.ts'
+import { bindingTo, type ClientWatch, NO_SCOPE, type NoWatch } from '../lifecycle/client-watch.ts'
+import { statOf } from '../programs.ts'
 import type { Environment, Finished, World } from '../world.ts'
 import type { Host } from './host.ts'
 import { TrialMemory } from './trial-memory.ts'
@@ -8,6 +11,8 @@ export interface Trial {
   readonly env: Attempt
   readonly setpriv: Attempt
   readonly scope: Attempt
+  /** Binding the scope to a watch: undefined also where none was asked for. */
+  readonly watch: Attempt
   /** systemd ≥ 254 expands `${NAME}` in a scope's command line unless told not to, and 252 doesn't know the flag. */
   readonly expandEnvironmentFlag: boolean
 }
@@ -24,24 +29,34 @@ export interface ScopeRequest {
 export const DEFAULT_SIGNALS = '--default-signal=PIPE,XFSZ'
 export const EXPAND_ENVIRONMENT_OFF = '--expand-environment=no'
 const TRIAL_TIMEOUT_MS = 5_000
+const DAY_MS = 86_400_000
 const NOTHING = ['/bin/sh', '-c', ':'] as const
 
 /**
  * Once the launcher has become `systemd-run` there is no way back, so each part is tried first: the scope with the
- * very properties of this server, on the manager that listens now. What came of it is remembered until a tool, the
- * manager or the boot changes; a scope that could not be had is tried again at the next launch.
+ * very properties of this server, on the manager that listens now, and bound to a watch. What came of it is remembered
+ * until a tool, the manager, its units, the boot or the day changes; a scope that could not be had is
+ * tried again at the next launch.
  *
  * @param request undefined if the server wants no scope.
+ * @param anew nothing is taken from memory, and what doesn't work any more is forgotten.
  */
-export async function tryParts(world: World, host: Host, request: ScopeRequest | undefined): Promise<Trial> {
-  const memory = new TrialMemory(world)
+export async function tryParts(
+  world: World,
+  host: Host,
+  request: ScopeRequest | undefined,
+  watch: ClientWatch | NoWatch,
+  { anew = false }: { readonly anew?: boolean } = {},
+): Promise<Trial> {
+  const memory = new TrialMemory(world, { anew })
   const [env, setpriv, scope] = await Promise.all([
     tryTool(world, host, memory, 'env', [DEFAULT_SIGNALS]),
     tryTool(world, host, memory, 'setpriv', ['--pdeathsig', 'TERM']),
-    request === undefined ? { failure: 'switched off', flag: '' } : tryScope(world, host, memory, request),
+    request === undefined ? noScope('switched off') : tryScope(world, host, memory, request, watch),
   ])
   memory.save()
-  return { env, setpriv, scope: scope.failure, expandEnvironmentFlag: scope.flag !== '' }
+  const { failure, watchFailure, flag } = scope
+  return { env, setpriv, scope: failure, watch: watchFailure, expandEnvironmentFlag: flag !== '' }
 }
 
 async function tryTool(
@@ -65,34 +80,80 @@ async function tryTool(
 
 interface ScopeAttempt {
   readonly failure: Attempt
+  /** Why the scope can't be bound to a watch, although it could be had. */
+  readonly watchFailure: Attempt
   /** The flag that this `systemd-run` wants, or ''. */
   readonly flag: string
 }
 
-async function tryScope(world: World, host: Host, memory: TrialMemory, request: ScopeRequest): Promise<ScopeAttempt> {
-  const file = host.tools['systemd-run']
-  if (!host.manager.listening) return { failure: host.manager.why, flag: '' }
-  if (file === undefined) return { failure: 'no systemd-run here', flag: '' }
-  const key = memory.key(request, [file, host.manager.socket])
-  const known = memory.recall(key)
-  if (known !== undefined && isListenedOn(world, host.manager.socket)) return { failure: undefined, flag: known }
-  const flags = [EXPAND_ENVIRONMENT_OFF, '']
-  let failure: Attempt
-  for (const flag of flags) {
-    failure = failureOf(await runScope(world, host, file, request, flag), 'systemd-run')
-    if (failure === undefined) {
-      memory.keep(key, flag)
-      return { failure, flag }
-    }
-    if (!failure.includes('option')) break
-  }
-  return { failure, flag: '' }
+function noScope(failure: string): ScopeAttempt {
+  return { failure, watchFailure: undefined, flag: '' }
 }
 
-function runScope(world: World, host: Host, file: string, request: ScopeRequest, flag: string): Promise<Finished> {
+async function tryScope(
+  world: World,
+  host: Host,
+  memory: TrialMemory,
+  request: ScopeRequest,
+  watch: ClientWatch | NoWatch,
+): Promise<ScopeAttempt> {
+  const file = host.tools['systemd-run']
+  if (!host.manager.listening) return noScope(host.manager.why)
+  if (file === undefined) return noScope('no systemd-run here')
+  const about = ['unit' in watch ? watch.prefix : '', request, Math.floor(world.now() / DAY_MS), namespaces(world)]
+  const key = memory.key(about, [file, host.manager.socket, ...unitDirectories(world, host)])
+  const known = memory.recall(key)
+  if (known !== undefined && isListenedOn(world, host.manager.socket))
+    return { failure: undefined, watchFailure: undefined, flag: known }
+  const attempt = await tryBound(world, host, file, request, watch)
+  if (attempt.failure ?? attempt.watchFailure) memory.forget(key)
+  else memory.keep(key, attempt.flag)
+  return attempt
+}
+
+/** Twice before it is left unbound: a watch that somebody stops at this moment takes the trial along. */
+async function tryBound(
+  world: World,
+  host: Host,
+  file: string,
+  request: ScopeRequest,
+  watch: ClientWatch | NoWatch,
+): Promise<ScopeAttempt> {
+  const bound = await tryFlags(world, host, file, request, watch)
+  if (bound.failure === undefined || bound.isSilent || 'why' in watch) return bound
+  const unbound = await tryFlags(world, host, file, request, NO_SCOPE)
+  if (unbound.failure !== undefined) return unbound
+  const again = await tryFlags(world, host, file, request, watch)
+  return again.failure === undefined ? again : { ...unbound, watchFailure: again.failure }
+}
+
+/** Without the flag where this `systemd-run` doesn't know it. */
+async function tryFlags(
+  world: World,
+  host: Host,
+  file: string,
+  request: ScopeRequest,
+  watch: ClientWatch | NoWatch,
+  flag = EXPAND_ENVIRONMENT_OFF,
+): Promise<ScopeAttempt & { readonly isSilent: boolean }> {
   const unit = `mcp-trial-${host.pid}-${world.now()}.scope`
-  const args = scopeArguments(unit, 'mcp-launch trial', request, flag)
-  return runTrial(world, file, [...args, ...NOTHING], { XDG_RUNTIME_DIR: host.runtimeDirectory ?? '' })
+  const properties = [...request.properties, ...bindingTo(watch)]
+  const args = scopeArguments(unit, 'mcp-launch trial', { ...request, properties }, flag)
+  const env = { XDG_RUNTIME_DIR: host.runtimeDirectory ?? '' }
+  const finished = await runTrial(world, file, [...args, ...NOTHING], env)
+  const failure = failureOf(finished, 'systemd-run')
+  if (flag !== '' && failure?.includes('option')) return tryFlags(world, host, file, request, watch, '')
+  return { failure, watchFailure: undefined, flag, isSilent: finished.end.kind === 'timeout' }
+}
+
+/** The namespaces by which a manager takes us for somebody else, or isn't the one that this process sees. */
+function namespaces(world: World): (number | undefined)[] {
+  return ['pid', 'user', 'mnt'].map((name) => statOf(world, `/proc/self/ns/${name}`)?.inode)
+}
+
+/** Where a slice is masked or changed: such a file changes the time of its directory (systemd.unit(5)). */
+function unitDirectories(world: World, host: Host): string[] {
+  return [configHome(world), host.runtimeDirectory, '/etc'].map((directory) => `${directory}/systemd/user`)
 }
 
 /** The arguments of `systemd-run` up to the command. */

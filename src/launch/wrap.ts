@@ -1,7 +1,8 @@
-import type { ClientWatch, NoWatch } from '../lifecycle/client-watch.ts'
+import { bindingTo, type ClientWatch, type NoWatch } from '../lifecycle/client-watch.ts'
 import { serverDescription } from '../lifecycle/units.ts'
 import type { ServerEntry } from '../registry/entry.ts'
 import type { Host } from './host.ts'
+import { DETACHED } from './parent.ts'
 import { DEFAULT_SIGNALS, EXPAND_ENVIRONMENT_OFF, type ScopeRequest, scopeArguments, type Trial } from './trial.ts'
 
 /** One wrapper around the server: the words it puts before the command, or none and the reason. */
@@ -47,9 +48,9 @@ export function scopeOf(
 ): Scope | undefined {
   const request = scopeRequest(server)
   if (request === undefined || trial.scope !== undefined) return undefined
-  const bound = 'unit' in watch ? [`BindsTo=${watch.unit}`, `After=${watch.unit}`] : []
-  const properties = [...request.properties, ...bound]
-  return { unit: `mcp-${server.name}-${host.pid}.scope`, slice: request.slice, properties, watch }
+  const actual = trial.watch === undefined ? watch : { why: trial.watch, isDefect: true }
+  const properties = [...request.properties, ...bindingTo(actual)]
+  return { unit: `mcp-${server.name}-${host.pid}.scope`, slice: request.slice, properties, watch: actual }
 }
 
 /** The wrappers in the order in which each executes the next, and the last one `command`. */
@@ -61,7 +62,8 @@ export function wrappers(
   copy: readonly string[],
   command: string,
 ): readonly Part[] {
-  const inner = [deathSignalPart(server, host, trial), scopePart(server, host, trial, scope), ...logPart(server, copy)]
+  const deathSignal = deathSignalPart(server, host, trial)
+  const inner = [deathSignal, scopePart(server, host, trial, scope, deathSignal), ...logPart(server, copy)]
   const next = inner.flatMap(({ argv }) => argv)[0] ?? command
   return [signalsPart(host, trial, next), ...inner]
 }
@@ -82,8 +84,9 @@ function signalsPart(host: Host, trial: Trial, next: string): Part {
 
 function deathSignalPart(server: ServerEntry, host: Host, trial: Trial): Part {
   const wanted = server.deathSignal
-  const { pid, mainThread } = host.parent
+  const { pid, mainThread, isDetached } = host.parent
   if (wanted === 'off') return part('setpriv', 'left out: deathSignal is off')
+  if (isDetached) return part('setpriv', `left out: ${DETACHED}`)
   if (trial.setpriv !== undefined) return part('setpriv', `left out: ${trial.setpriv}`)
   if (mainThread === false) {
     return part('setpriv', `left out: a thread of client ${pid} started us, and its end would kill the server`)
@@ -105,16 +108,20 @@ function logPart({ logs }: ServerEntry, copy: readonly string[]): Part[] {
 }
 
 /** What only a scope can stop. */
-const UNCOVERED = 'no limits, and what the server starts may outlive the client'
+function uncovered({ argv }: Part): string {
+  if (argv.length === 0) return 'no limits, and the server and what it starts may outlive the client'
+  const deaf = argv.includes('KILL') ? '' : ', as may the server if it ignores the signal'
+  return `no limits, and what the server starts may outlive the client${deaf}`
+}
 
-function scopePart(server: ServerEntry, host: Host, trial: Trial, scope: Scope | undefined): Part {
-  if (server.scope === 'off') return part('systemd-run', `left out: scope is off; ${UNCOVERED}`)
-  if (scope === undefined) return part('systemd-run', `left out: ${trial.scope}; ${UNCOVERED}`)
+function scopePart(server: ServerEntry, host: Host, trial: Trial, scope: Scope | undefined, deathSignal: Part): Part {
+  if (server.scope === 'off') return part('systemd-run', `left out: scope is off; ${uncovered(deathSignal)}`)
+  if (scope === undefined) return part('systemd-run', `left out: ${trial.scope}; ${uncovered(deathSignal)}`)
   const flag = trial.expandEnvironmentFlag ? EXPAND_ENVIRONMENT_OFF : ''
   const end =
     'unit' in scope.watch
       ? `end with client ${host.parent.pid} (${scope.watch.unit})`
-      : `are not bound to client ${host.parent.pid}: ${scope.watch.why}`
+      : `are bound to no client: ${scope.watch.why}`
   return part('systemd-run', `the server and all it starts are in ${scope.unit}, and ${end}`, [
     host.tools['systemd-run'],
     ...scopeArguments(scope.unit, serverDescription(server.name), scope, flag),

@@ -10,7 +10,7 @@ export interface StaleFile {
 
 /** `SERVER.PID.START`, of `launch/secret-files.ts`; a start of 0 tells nothing. */
 const SECRETS = /^[a-z0-9][a-z0-9._-]*\.([1-9]\d*)\.([1-9]\d*)$/
-/** `PID.START`, and what making it may leave, of `client-watch.ts`. */
+/** `PID.START`, and what making it left, of the client watches of earlier versions. */
 const MARKER = /^([1-9]\d*)\.([1-9]\d*)(?:\.new|\.lock(?:\.[0-9a-f]{24}(?:\.claim)?\.tmp(?:\.\d+\.tmp)?)?)?$/
 /** The cache's files, while they are written (`machine/files.ts`, `secrets/cache/lock.ts`). */
 const DRAFT =

@@ -1,3 +1,5 @@
+import { watchDescription, watchedClient } from './watch-unit.ts'
+
 /** The scope of a server: all its processes are in it. */
 export interface ServerUnit {
   readonly unit: string
@@ -48,20 +50,19 @@ export const SHOWN_PROPERTIES = [
 export const SHOWN_UNITS = ['mcp-*.scope', 'mcp-client-*.service']
 
 const SERVER_UNIT = /^mcp-([a-z0-9][a-z0-9._-]*)-([1-9]\d*)\.scope$/
-const CLIENT_UNIT = /^mcp-client-([1-9]\d*)-(\d+)\.service$/
 
 /**
  * Takes apart what `systemctl show` says (in `LC_ALL=C` and `TZ=UTC`; 247 and later say it alike). A unit is ours if
- * it was made at run time (`Transient=`, no file of anybody's), and its name and its description are those that a
- * launch gives to one server, or one client, both; whatever only looks like it is passed over.
+ * its name and its description are those that a launch gives to one server, or one client, both, and a server's was
+ * made at run time (`Transient=`, no file of anybody's); whatever only looks like it is passed over.
  */
 export function parseUnits(shown: string): Units {
   const units = shown
     .split(/\n\n+/)
     .map(propertiesOf)
-    .filter(({ LoadState, ActiveState, Transient }) => {
-      return LoadState === 'loaded' && Transient === 'yes' && !['inactive', 'failed'].includes(ActiveState ?? '')
-    })
+    .filter(
+      ({ LoadState, ActiveState }) => LoadState === 'loaded' && !['inactive', 'failed'].includes(ActiveState ?? ''),
+    )
   return {
     servers: units.flatMap((unit) => serverUnit(unit) ?? []),
     clients: units.flatMap((unit) => clientUnit(unit) ?? []),
@@ -82,7 +83,9 @@ function propertiesOf(text: string): Properties {
 function serverUnit(properties: Properties): ServerUnit | undefined {
   const { Id: unit = '', Description, Slice: slice = '', ControlGroup: cgroup = '' } = properties
   const [, server, pid] = SERVER_UNIT.exec(unit) ?? []
-  if (server === undefined || Description !== serverDescription(server)) return undefined
+  if (server === undefined || Description !== serverDescription(server) || properties['Transient'] !== 'yes') {
+    return undefined
+  }
   return {
     ...{ unit, server, pid: Number(pid), slice, cgroup, isStopping: properties['ActiveState'] === 'deactivating' },
     client: boundTo(properties['BindsTo'] ?? ''),
@@ -94,8 +97,11 @@ function serverUnit(properties: Properties): ServerUnit | undefined {
 }
 
 function clientUnit({ Id: unit = '', Description }: Properties): ClientUnit | undefined {
-  const client = clientOf(unit)
-  return client === undefined || Description !== clientDescription(client.pid) ? undefined : { unit, client }
+  const client = watchedClient(unit)
+  if (client === undefined) return undefined
+  const { pid, start } = client
+  const instances = [`${pid}-${start}`, ...(unit.includes('@') ? [] : [`${pid}`])]
+  return instances.some((instance) => Description === watchDescription(instance)) ? { unit, client } : undefined
 }
 
 /** What `launch/wrap.ts` gives a server's scope. */
@@ -103,21 +109,11 @@ export function serverDescription(server: string): string {
   return `MCP server ${server}`
 }
 
-/** What `client-watch.ts` gives the unit of a client. */
-export function clientDescription(pid: number): string {
-  return `MCP client ${pid}, for its servers`
-}
-
 function boundTo(units: string): ProcessIdentity | undefined {
   return units
     .split(' ')
-    .map(clientOf)
+    .map(watchedClient)
     .find((client) => client !== undefined)
-}
-
-function clientOf(unit: string): ProcessIdentity | undefined {
-  const [, pid, start] = CLIENT_UNIT.exec(unit) ?? []
-  return pid === undefined ? undefined : { pid: Number(pid), start: Number(start) }
 }
 
 /** `[not set]`, `infinity`, and 2^64-1, which stands for both in some versions, are no amount. */

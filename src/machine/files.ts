@@ -12,6 +12,7 @@ export const files: Files = {
     const stat = fs.lstatSync(path, { throwIfNoEntry: false })
     return stat === undefined ? undefined : fileStat(stat)
   },
+  readLink: (path) => fs.readlinkSync(path),
   list(directory) {
     try {
       return fs.readdirSync(directory)

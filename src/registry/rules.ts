@@ -23,7 +23,7 @@ export function checkRules(tree: Tree, report: Report): void {
       report({
         offset: keyOffset,
         why: `${quoted(name)} is no server name`,
-        hint: 'use lower-case letters, digits and ._-, and a letter or digit first',
+        hint: 'use at most 200 lower-case letters, digits and ._-, and a letter or digit first',
       })
     }
     checkServer(server, defaults, report)

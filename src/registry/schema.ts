@@ -15,7 +15,8 @@ import {
 } from './schema-values.ts'
 import { words } from './words.ts'
 
-export const SERVER_NAME = /^[a-z0-9][a-z0-9._-]*$/
+/** Of 200 at most: a unit's name (`mcp-NAME-PID.scope`), like a file's, has room for 255. */
+export const SERVER_NAME = /^[a-z0-9][a-z0-9._-]{0,199}$/
 
 const detailedSecret = z
   .strictObject({

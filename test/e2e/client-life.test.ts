@@ -6,7 +6,7 @@ import { isAlive, kill } from './harness/processes.ts'
 import { noManager, userManager } from './harness/provided.ts'
 import { ROOT } from './harness/root.ts'
 import { test } from './harness/sandbox.ts'
-import { listUnits, unitProperties } from './harness/units.ts'
+import { unitProperties } from './harness/units.ts'
 import { waitFor } from './harness/wait-for.ts'
 
 const MANY = join(ROOT, 'test', 'e2e', 'clients', 'many-launches.py')
@@ -95,6 +95,6 @@ describe.skipIf(noManager)('a server whose client lives', () => {
     expect(bound).toEqual(Array.from({ length: 30 }, () => watch))
     kill(client.pid)
     await expectAllGone(sandbox, servers, client.pid)
-    expect(await listUnits(userManager(), `mcp-client-${client.pid}-*`)).toEqual([])
+    expect(await watchesOf(client.pid)).toEqual([])
   })
 })

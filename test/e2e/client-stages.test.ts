@@ -9,16 +9,17 @@ import type { Launched } from './harness/launched.ts'
 import { withoutManager } from './harness/no-manager.ts'
 import { isAlive, kill } from './harness/processes.ts'
 import { noManager } from './harness/provided.ts'
+import { ROOT } from './harness/root.ts'
 import { type Sandbox, test } from './harness/sandbox.ts'
 import { waitFor } from './harness/wait-for.ts'
 
-/** Starts the launcher in the background, says its pid, and stays. */
-const CLIENT = 'exec 3<&0; "$@" <&3 & echo "$!"; wait; exec sleep 600'
+/** Starts the launcher in the background, says its pid, and stays. Nobody holds the other end of its stdin. */
+const CLIENT = '"$@" </dev/null & echo "$!"; wait; exec sleep 600'
 
 /** The same from a thread that stays, whose end would be no reason to end the server. */
 const THREAD_CLIENT = `
 import subprocess, sys, threading, time
-def launch(): print(subprocess.Popen(sys.argv[1:]).pid, flush=True); time.sleep(600)
+def launch(): print(subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL).pid, flush=True); time.sleep(600)
 threading.Thread(target=launch).start()
 `
 
@@ -179,7 +180,7 @@ describe.skipIf(noManager).each(artefacts)('a client that was dead before the la
   test('gets no server', async ({ sandbox }) => {
     const gate = fifo(sandbox, 'gate')
     const servers = writeNasty(sandbox, ['deaf'])
-    const script = '{ read -r line < gate; exec "$@"; } <&0 &'
+    const script = '{ read -r line < gate; exec "$@"; } </dev/null &'
     const argv = ['setsid', 'sh', '-c', script, 'sh', ...artefact.argv, ...servers.names]
     const client = await sandbox.run(argv, { env: sandbox.envWithManager() })
     await client.processEnded
@@ -197,5 +198,37 @@ describe.skipIf(noManager).each(artefacts)('a client that was dead before the la
     await allReady(client, 1)
     kill(client.pid)
     await expectAllGone(sandbox, servers, client.pid)
+  })
+})
+
+describe.skipIf(noManager)('a client that forks twice to start its server', () => {
+  const CLIENT_PROGRAM = join(ROOT, 'test', 'e2e', 'clients', 'double-fork.py')
+  const ECHO = { command: 'sh', args: ['-c', 'read -r line; echo "ready $line"; cat >/dev/null'] }
+
+  const argv = (kind: string, fate: string, name = '') =>
+    ['setsid', 'python3', CLIENT_PROGRAM, kind, fate, ...executable.argv, name].filter((word) => word !== '')
+
+  test.for(['pipe', 'socket'])('and lives: it gets it, bound to nobody, by a %s', async (kind, { sandbox }) => {
+    const servers = writeNasty(sandbox, ['deaf'], ECHO)
+    const [name] = servers.names
+    const client = await sandbox.run(argv(kind, 'lives', name), { env: sandbox.envWithManager() })
+    await waitFor(() => client.stdout().toString() === 'ready hello\n', { what: `the server: ${client.stderr()}` })
+    const why = 'its client started it through a process that has ended'
+    expect(client.stderr()).toBe(
+      `mcp-launch: note: server "${name}" ends with its input, and not with its client: ${why}\n`,
+    )
+    const audit = readFileSync(join(sandbox.stateDir, 'audit.jsonl'), 'utf8')
+    expect(JSON.parse(audit)).toMatchObject({ event: 'launch', unbound: why })
+    kill(client.pid)
+    await expectAllGone(sandbox, servers, client.pid)
+  })
+
+  test.for(['pipe', 'socket'])('and has ended: it gets none, by a %s', async (kind, { sandbox }) => {
+    const servers = writeNasty(sandbox, ['deaf'], ECHO)
+    const client = await sandbox.run(argv(kind, 'dies', servers.names[0]), { env: sandbox.envWithManager() })
+    await client.processEnded
+    await expectNoServer(sandbox, servers, { client, launcher: 0 })
+    await client.exited
+    expect(client.stderr()).toBe(`mcp-launch: error: won't start server "${servers.names[0]}": its client has ended\n`)
   })
 })

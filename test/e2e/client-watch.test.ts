@@ -1,61 +1,70 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
-import { watchArguments, watchUnit } from '../../src/lifecycle/client-watch.ts'
+import { bindingTo, provideWatch, watchOf } from '../../src/lifecycle/client-watch.ts'
+import { realWorld } from '../../src/real-world.ts'
 import { countSystemdRun } from './clients/counted.ts'
 import { allReady, expectAllGone, type NastyServers, watchesOf, writeNasty } from './clients/nasty.ts'
 import { type Artefact, artefacts, executable } from './harness/artefacts.ts'
 import type { Launched } from './harness/launched.ts'
 import { withoutManager } from './harness/no-manager.ts'
 import { outcome } from './harness/outcome.ts'
+import { ownManager } from './harness/own-manager.ts'
 import { isAlive, kill } from './harness/processes.ts'
 import { noManager, userManager } from './harness/provided.ts'
 import { type LaunchOptions, type Sandbox, test } from './harness/sandbox.ts'
 import { server } from './harness/servers.ts'
-import { systemctl, unitProperties } from './harness/units.ts'
+import { listUnits, systemctl, unitProperties } from './harness/units.ts'
 import { waitFor } from './harness/wait-for.ts'
 
 const isRoot = process.getuid?.() === 0
 
-/** For each line of input one more launch. */
-const ON_DEMAND = 'while read -r line; do "$@" & done; exec sleep 600'
+/** For each line of input one more launch, of the servers that it names. */
+const ON_DEMAND = 'while read -r line; do "$@" $line & done; exec sleep 600'
 
 interface Client {
   readonly pid: number
   readonly servers: NastyServers
   /** Starts so many more servers, and waits for them. */
-  launch(count?: number): Promise<void>
+  launch(count?: number, name?: string): Promise<void>
   /** The one watch. */
   watch(): Promise<string>
-  /** Where the launcher keeps the watcher's pid. */
-  readonly marker: string
   readonly process: Launched
 }
 
 async function startClient(
   sandbox: Sandbox,
-  { artefact = executable, ...options }: LaunchOptions & { readonly artefact?: Artefact } = {},
+  {
+    artefact = executable,
+    argv = (launch) => ['sh', '-c', ON_DEMAND, 'sh', ...launch],
+    entry = {},
+    ...options
+  }: LaunchOptions & {
+    readonly artefact?: Artefact
+    readonly argv?: (launch: readonly string[]) => string[]
+    readonly entry?: object
+  } = {},
 ): Promise<Client> {
-  const servers = writeNasty(sandbox, ['setsid'], { deathSignal: 'off' })
+  const servers = writeNasty(sandbox, ['setsid'], { deathSignal: 'off', ...entry })
   const env = sandbox.envWithManager(options.env)
-  const argv = ['sh', '-c', ON_DEMAND, 'sh', ...artefact.argv, ...servers.names]
-  const client = await sandbox.run([...(options.prefix ?? []), ...argv], { env })
+  const client = await sandbox.run([...(options.prefix ?? []), ...argv(artefact.argv)], { env })
   await waitFor(() => readFileSync(`/proc/${client.pid}/comm`, 'utf8') === 'sh\n', { what: 'the client' })
   let count = 0
   return {
     pid: client.pid,
     servers,
     process: client,
-    marker: join(userManager().runtimeDir, 'mcp-launch', 'clients', `${client.pid}.${startOf(client.pid)}`),
-    async launch(more = 1) {
-      client.stdin.write('\n'.repeat(more))
+    async launch(more = 1, name = servers.names[0] ?? '') {
+      client.stdin.write(`${name}\n`.repeat(more))
       count += more
       await allReady(client, count)
     },
     async watch() {
       const [watch = '', ...others] = await watchesOf(client.pid)
       expect(others).toEqual([])
-      expect(watch).toBe(watchUnit(client.pid, startOf(client.pid)))
+      expect(watch).toContain(`@${client.pid}-${startOf(client.pid)}.service`)
       return watch
     },
   }
@@ -65,65 +74,51 @@ function startOf(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[19])
 }
 
-async function boundTo({ servers }: Client): Promise<(string | undefined)[]> {
-  const units = await servers.units()
-  return Promise.all(units.map(async (unit) => (await unitProperties(userManager(), unit))['BindsTo']))
+/** What each scope of its servers is bound to, at one moment. */
+async function boundTo({ servers }: Client): Promise<string[]> {
+  const shown = await systemctl(userManager(), ['show', '--property=BindsTo', `mcp-${servers.names[0]}*.scope`])
+  return [...shown.matchAll(/^BindsTo=(.*)$/gm)].map(([, watch = '']) => watch)
 }
 
-async function end(sandbox: Sandbox, { pid, servers, marker }: Client): Promise<void> {
+async function end(sandbox: Sandbox, { pid, servers }: Client): Promise<void> {
   kill(pid)
   await expectAllGone(sandbox, servers, pid)
-  expect([marker, `${marker}.lock`].filter((path) => existsSync(path))).toEqual([])
 }
 
 async function watcherOf(client: Client): Promise<number> {
   return Number((await unitProperties(userManager(), await client.watch()))['MainPID'])
 }
 
+/** The last launch in the audit log. */
+function lastLaunch(sandbox: Sandbox): Record<string, unknown> {
+  const lines = readFileSync(join(sandbox.stateDir, 'audit.jsonl'), 'utf8').trim().split('\n')
+  return JSON.parse(lines.findLast((line) => line.includes('"event":"launch"')) ?? '{}')
+}
+
 describe.skipIf(noManager).each(artefacts)('the watch of a client, $name', (artefact) => {
-  test('is made by its first server and shared by all', async ({ sandbox }) => {
+  test('is started by its first server and shared by all', async ({ sandbox }) => {
     const client = await startClient(sandbox, { artefact })
     await client.launch()
     const watcher = await watcherOf(client)
-    expect(readFileSync(client.marker, 'utf8').trim()).toBe(String(watcher))
+    const watch = await client.watch()
+    expect(lastLaunch(sandbox)).toMatchObject({ bound: watch })
     await client.launch(3)
     expect(await watcherOf(client)).toBe(watcher)
-    expect(await boundTo(client)).toEqual(Array.from({ length: 4 }, () => watchUnit(client.pid, startOf(client.pid))))
+    expect(await boundTo(client)).toEqual(Array.from({ length: 4 }, () => watch))
+    expect(client.process.stderr()).toBe('')
     await end(sandbox, client)
   })
 })
 
 describe.skipIf(noManager || !isRoot)('systemd-run is called', () => {
-  test('once more for a client’s first server, and never after', async ({ sandbox }) => {
-    const counted = countSystemdRun(sandbox)
-    const client = await startClient(sandbox, { prefix: counted.prefix })
-    await client.launch()
-    expect(counted.kinds()).toEqual(['watch', 'server'])
-    await client.launch()
-    await client.launch(5)
-    expect(counted.kinds().slice(2)).toEqual(Array.from({ length: 6 }, () => 'server'))
-    await end(sandbox, client)
-  })
-
-  test('once more for 20 first servers at one moment', async ({ sandbox }) => {
+  test('once a server, also for 20 first ones at one moment', async ({ sandbox }) => {
     const counted = countSystemdRun(sandbox)
     const client = await startClient(sandbox, { prefix: counted.prefix })
     await client.launch(20)
-    expect(counted.kinds().toSorted()).toEqual([...Array.from({ length: 20 }, () => 'server'), 'watch'])
+    expect(counted.units().toSorted()).toEqual((await client.servers.units()).toSorted())
     expect(new Set(await boundTo(client))).toEqual(new Set([await client.watch()]))
-    await end(sandbox, client)
-  })
-
-  test('once in vain if the marker was removed, and never after', async ({ sandbox }) => {
-    const counted = countSystemdRun(sandbox)
-    const client = await startClient(sandbox, { prefix: counted.prefix })
-    await client.launch()
-    rmSync(client.marker)
-    await client.launch()
-    await client.launch()
-    expect(counted.kinds().slice(2)).toEqual(['watch', 'server', 'server'])
-    expect(await boundTo(client)).toHaveLength(3)
-    expect(new Set(await boundTo(client))).toEqual(new Set([await client.watch()]))
+    await client.launch(2)
+    expect(counted.units()).toHaveLength(22)
     await end(sandbox, client)
   })
 })
@@ -140,7 +135,7 @@ describe.skipIf(noManager)('the watch of a client', () => {
     await end(sandbox, client)
   })
 
-  test('takes its servers along when the user stops it; the next launch makes a new one', async ({ sandbox }) => {
+  test('takes its servers along when the user stops it; the next launch starts it anew', async ({ sandbox }) => {
     const client = await startClient(sandbox)
     await client.launch(2)
     const watcher = await watcherOf(client)
@@ -152,7 +147,7 @@ describe.skipIf(noManager)('the watch of a client', () => {
     await end(sandbox, client)
   })
 
-  test('takes its servers along when its process is killed; the next launch makes a new one', async ({ sandbox }) => {
+  test('takes its servers along when its shell is killed; the next launch starts it anew', async ({ sandbox }) => {
     const client = await startClient(sandbox)
     await client.launch(2)
     kill(await watcherOf(client))
@@ -162,51 +157,71 @@ describe.skipIf(noManager)('the watch of a client', () => {
     await end(sandbox, client)
   })
 
-  test('is not believed in on the word of a marker', async ({ sandbox }) => {
+  test('lives on when what it waits with is killed', async ({ sandbox }) => {
     const client = await startClient(sandbox)
-    const dead = await sandbox.run(['true'])
-    await dead.exited
-    // A stranger that does the same, but not in the unit.
-    const stranger = await sandbox.run(['tail', `--pid=${client.pid}`, '-f', '/dev/null'])
-    mkdirSync(join(client.marker, '..'), { recursive: true, mode: 0o700 })
-    for (const pid of ['', 'nonsense', '0', '-1', '1', dead.pid, process.pid, stranger.pid]) {
-      writeFileSync(client.marker, String(pid))
-      await client.launch()
-      expect(readFileSync(client.marker, 'utf8').trim()).toBe(String(await watcherOf(client)))
-      expect(await boundTo(client)).toEqual([await client.watch()])
-      await systemctl(userManager(), ['stop', await client.watch()])
-      await waitFor(async () => (await client.servers.units()).length === 0, { what: 'the end of the servers' })
+    await client.launch()
+    const watcher = await watcherOf(client)
+    const waiting = () => processesIn(client.pid, watcher)
+    for (let round = 0; round < 2; round += 1) {
+      await waitFor(() => waiting().length > 0, { what: 'what it waits with' })
+      const killed = waiting()
+      for (const pid of killed) kill(pid)
+      await waitFor(() => waiting().some((pid) => !killed.includes(pid)), { what: 'the next' })
     }
-    kill(stranger.pid)
+    expect(await watcherOf(client)).toBe(watcher)
+    expect(await client.servers.units()).toHaveLength(1)
     await end(sandbox, client)
+  })
+
+  test('is in a slice of its own: what happens to that of the first server is nothing to the second', async ({
+    sandbox,
+  }) => {
+    const client = await startClient(sandbox, { entry: { slice: `test-${process.pid}-first.slice` } })
+    await client.launch()
+    const [first = ''] = client.servers.names
+    const second = `${first}-second`
+    const entry = JSON.parse(readFileSync(sandbox.registry, 'utf8')).servers[first]
+    sandbox.writeRegistry({ servers: { [first]: entry, [second]: { ...entry, slice: 'mcp-servers.slice' } } })
+    await client.launch(1, second)
+    const watcher = await watcherOf(client)
+    expect(await unitProperties(userManager(), await client.watch())).toMatchObject({ Slice: 'mcp-clients.slice' })
+    await systemctl(userManager(), ['stop', `test-${process.pid}-first.slice`])
+    expect(await client.servers.units()).toEqual([expect.stringContaining(second)])
+    expect(await watcherOf(client)).toBe(watcher)
+    await end(sandbox, client)
+  })
+
+  test('ends with a client that nobody reaps', async ({ sandbox }) => {
+    const unreaped = (launch: readonly string[]) => {
+      const script = `sh -c '"$@" & echo "$$"; exec sleep 600' sh "$@" & exec 3>&1; exec sleep 600`
+      return ['sh', '-c', `read -r line; set -- "$@" "$line"; ${script}`, 'sh', ...launch]
+    }
+    const outer = await startClient(sandbox, { argv: unreaped })
+    await outer.launch()
+    const client = Number(/^\d+$/m.exec(outer.process.stdout().toString())?.[0])
+    const [watch = ''] = await watchesOf(client)
+    expect((await boundTo(outer))[0]).toBe(watch)
+    kill(client)
+    await waitFor(() => readFileSync(`/proc/${client}/stat`, 'utf8').includes(') Z '), { what: 'a zombie' })
+    await waitFor(async () => [...(await outer.servers.units()), ...(await watchesOf(client))].length === 0, {
+      what: 'the end of the units',
+    })
+    expect(readFileSync(`/proc/${client}/stat`, 'utf8')).toContain(') Z ')
+    await end(sandbox, outer)
   })
 
   test('ends at once for a pid that is another process by now, and leaves that alone', async ({ sandbox }) => {
     const stranger = await sandbox.run(['sleep', '600'])
-    const input = {
-      clientPid: stranger.pid,
-      runtimeDirectory: userManager().runtimeDir,
-      slice: 'mcp-servers.slice',
-      tools: { 'systemd-run': '/usr/bin/systemd-run', tail: '/usr/bin/tail' },
-    }
-    const make = async (start: number) => {
-      const marker = join(sandbox.home, `marker-${start}`)
-      const unit = watchUnit(stranger.pid, start)
-      const args = watchArguments(input, unit, marker, start)
-      const run = await sandbox.run(['systemd-run', ...args], { env: sandbox.envWithManager() })
-      expect(await outcome(run)).toMatchObject({ code: 0 })
-      return { marker, unit }
-    }
-    const old = await make(startOf(stranger.pid) - 1)
-    await waitFor(async () => !(await watchesOf(stranger.pid)).includes(old.unit), { what: 'the end of the watch' })
-    expect(existsSync(old.marker)).toBe(false)
-    const right = await make(startOf(stranger.pid))
-    await waitFor(() => existsSync(right.marker), { what: 'the marker' })
-    expect(await watchesOf(stranger.pid)).toEqual([right.unit])
+    const unit = watchUnitOf(stranger.pid).replace(/-\d+\.service$/, `-${startOf(stranger.pid) - 1}.service`)
+    const scope = ['--user', '--scope', '--quiet', '--collect', `--unit=mcp-try-${stranger.pid}.scope`]
+    const properties = bindingTo({ unit }).flatMap((property) => ['-p', property])
+    const run = await sandbox.run(['systemd-run', ...scope, ...properties, '--', 'sleep', '600'], {
+      env: sandbox.envWithManager(),
+    })
+    expect((await outcome(run)).code).not.toBe(0)
+    await waitFor(async () => (await watchesOf(stranger.pid)).length === 0, { what: 'the end of the watch' })
     expect(isAlive(stranger.pid)).toBe(true)
     kill(stranger.pid)
-    await waitFor(async () => (await watchesOf(stranger.pid)).length === 0, { what: 'the end of the watch' })
-    expect(existsSync(right.marker)).toBe(false)
   })
 
   test.for([
@@ -220,11 +235,80 @@ describe.skipIf(noManager)('the watch of a client', () => {
     const runtimeDir = join(sandbox.home, name)
     symlinkSync(userManager().runtimeDir, runtimeDir)
     const client = await startClient(sandbox, { env: { XDG_RUNTIME_DIR: runtimeDir } })
-    await client.launch()
-    expect(readFileSync(client.marker, 'utf8').trim()).toBe(String(await watcherOf(client)))
-    await client.launch()
+    await client.launch(2)
     expect(await boundTo(client)).toEqual([await client.watch(), await client.watch()])
+    expect(client.process.stderr()).toBe('')
     await end(sandbox, client)
+  })
+
+  test('stopped at any moment of a launch: no server is left unbound', async ({ sandbox }) => {
+    const client = await startClient(sandbox, { entry: { command: 'sh', args: ['-c', 'exec sleep 600'] } })
+    await client.launch(0)
+    const [name] = client.servers.names
+    const watch = watchUnitOf(client.pid)
+    for (let round = 0; round < 40; round += 1) {
+      client.process.stdin.write(`${name}\n`)
+      await pause(3 + round)
+      await systemctl(userManager(), ['stop', watch])
+      const bound = await boundTo(client)
+      expect(bound).toEqual(bound.map(() => watch))
+    }
+    const isStrayed = async () =>
+      (await client.servers.units()).length > 0 && (await watchesOf(client.pid)).length === 0
+    expect(await isStrayed()).toBe(false)
+    await end(sandbox, client)
+  })
+})
+
+/** The watch of a process, and its file where the manager looks. */
+function watchUnitOf(pid: number): string {
+  const host = {
+    runtimeDirectory: userManager().runtimeDir,
+    manager: { listening: true },
+    tools: { tail: '/usr/bin/tail' },
+  }
+  const watch = watchOf(realWorld(), provideWatch(realWorld(), host), pid)
+  if ('why' in watch) throw new Error(watch.why)
+  return watch.unit
+}
+
+/** The processes of the watch of a client, but for its shell. */
+function processesIn(clientPid: number, watcher: number): number[] {
+  const all = execFileSync('ps', ['-e', '-o', 'pid=,args='], { encoding: 'utf8' }).split('\n')
+  return all
+    .filter((line) => line.includes(`--pid=${clientPid} -s`))
+    .map((line) => Number.parseInt(line, 10))
+    .filter((pid) => pid !== watcher)
+}
+
+/** Waits until a process has ended, and takes its pid. */
+const TAKE_PID = `
+import os, sys, time
+pid = int(sys.argv[1])
+while os.path.exists(f"/proc/{pid}"): pass
+for attempt in range(1000):
+    with open("/proc/sys/kernel/ns_last_pid", "w") as last: last.write(str(pid - 1))
+    child = os.fork()
+    if child == 0: os._exit(0) if os.getpid() != pid else time.sleep(600)
+    if child == pid: break
+    os.waitpid(child, 0)
+print("taken" if child == pid else "missed", flush=True)
+time.sleep(600)
+`
+
+describe.skipIf(noManager || !isRoot)('a pid that is given out again at once', () => {
+  test('is nobody’s client', async ({ sandbox, skip }) => {
+    if (!existsSync('/usr/bin/python3')) return skip('no python3')
+    const client = await startClient(sandbox)
+    await client.launch()
+    const taker = await sandbox.run(['/usr/bin/python3', '-c', TAKE_PID, String(client.pid)])
+    kill(client.pid)
+    if ((await taker.firstLine()) !== 'taken') return skip('another process took the pid')
+    expect(isAlive(client.pid)).toBe(true)
+    await waitFor(async () => [...(await client.servers.units()), ...(await watchesOf(client.pid))].length === 0, {
+      what: 'the end of the units',
+    })
+    expect(isAlive(client.pid)).toBe(true)
   })
 })
 
@@ -238,31 +322,53 @@ async function expectAllGoneBut(sandbox: Sandbox, { pid, servers }: Client): Pro
   })
 }
 
-describe.skipIf(noManager || !isRoot)('a runtime directory that can’t be written', () => {
-  /** What stands in the place of the launcher's own directory there, for the client alone. */
-  const covered = (options: string) => {
-    const place = join(userManager().runtimeDir, 'mcp-launch')
-    mkdirSync(place, { recursive: true, mode: 0o700 })
-    const mount = `mount -t tmpfs -o ${options} tmpfs '${place}' && exec "$@"`
-    return ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', mount, 'sh']
-  }
+describe.skipIf(noManager || !isRoot)('on a manager of its own', () => {
+  test('that is busy for seconds: the server is bound', async ({ sandbox }) => {
+    const { manager, runtimeDir, pid } = await ownManager()
+    const client = await startClient(sandbox, { env: { XDG_RUNTIME_DIR: runtimeDir } })
+    await client.launch()
+    const [name = ''] = client.servers.names
+    const units = () => listUnits(manager, `mcp-${name}-*`)
+    const second = await startClient(sandbox, { env: { XDG_RUNTIME_DIR: runtimeDir } })
+    kill(pid, 'SIGSTOP')
+    const launch = second.launch()
+    await pause(6_500)
+    kill(pid, 'SIGCONT')
+    await launch
+    const [unit = ''] = await listUnits(manager, `mcp-${second.servers.names[0]}-*`)
+    expect((await unitProperties(manager, unit))['BindsTo']).toContain(`@${second.pid}-${startOf(second.pid)}.service`)
+    for (const one of [client, second]) kill(one.pid)
+    await sandbox.expectNothingLeft()
+    expect([unit, ...(await units())]).toEqual([unit])
+  })
 
   test.for(['ro,mode=700', 'size=4k,nr_inodes=1,mode=700', 'mode=700'])(
-    '%s: servers are bound',
+    'whose directory of units is covered (%s): the server starts, and it is told that it is not bound',
     async (options, { sandbox }) => {
-      const client = await startClient(sandbox, { prefix: covered(options) })
+      const { manager, runtimeDir } = await ownManager()
+      const place = join(runtimeDir, 'systemd', 'user')
+      const mount = `mkdir -p '${place}' && mount -t tmpfs -o ${options} tmpfs '${place}' && exec "$@"`
+      const prefix = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', mount, 'sh']
+      const env = { XDG_RUNTIME_DIR: runtimeDir }
+      const client = await startClient(sandbox, { prefix, env })
       await client.launch()
-      const watcher = await watcherOf(client)
-      await client.launch()
-      await client.launch(5)
-      expect(await watcherOf(client)).toBe(watcher)
-      expect(new Set(await boundTo(client))).toEqual(new Set([await client.watch()]))
-      expect(await boundTo(client)).toHaveLength(7)
-      const explain = [...covered(options), ...executable.argv, 'explain', ...client.servers.names]
-      const explained = await outcome(await sandbox.run(explain, { env: sandbox.envWithManager() }))
+      const [name = ''] = client.servers.names
+      const [unit = ''] = await listUnits(manager, `mcp-${name}-*`)
+      expect(await unitProperties(manager, unit)).toMatchObject({ Id: unit, ActiveState: 'active' })
+      expect(await unitProperties(manager, unit)).not.toHaveProperty('BindsTo')
+      const why = options === 'mode=700' ? 'Unit mcp-client-\\S+ not found' : `can't write ${place}/mcp-client-`
+      const note = new RegExp(
+        `^mcp-launch: note: server "${name}" doesn't end with its client \\(pid ${client.pid}\\) if that is killed: .*${why}`,
+        'm',
+      )
+      expect(client.process.stderr()).toMatch(note)
+      expect(lastLaunch(sandbox)).toMatchObject({ unit, unbound: expect.stringMatching(why) })
+      const explained = await outcome(await sandbox.run([...prefix, ...executable.argv, 'explain', name], { env }))
       expect(explained).toMatchObject({ code: 0, stderr: '' })
-      expect(explained.stdout).toContain(`and end with client ${process.pid} (mcp-client-${process.pid}-`)
-      await end(sandbox, client)
+      expect(explained.stdout).toMatch(new RegExp(`are bound to no client: .*${why}`))
+      kill(client.pid)
+      await systemctl(manager, ['stop', unit])
+      await sandbox.expectNothingLeft()
     },
   )
 })
@@ -278,7 +384,9 @@ describe('what explain says of the life of a server', () => {
     if ('unavailable' in nowhere) return skip(nowhere.unavailable)
     const said = await explain(sandbox, nowhere)
     expect(said).toMatch(/^ {2}\+ {2}setpriv +SIGTERM to the server when client \d+ ends$/m)
-    expect(said).toMatch(/^ {2}- {2}systemd-run +left out: no (runtime directory|user manager) .+$/m)
+    expect(said).toMatch(
+      /^ {2}- {2}systemd-run +left out: no (runtime directory|user manager) .+; no limits, and what the server starts may outlive the client, as may the server if it ignores the signal$/m,
+    )
   })
 
   test('without systemd, from a thread: that nothing ends it', async ({ sandbox, skip }) => {
@@ -293,12 +401,14 @@ thread.join()`
     expect(said).toMatch(
       /^ {2}- {2}setpriv +left out: a thread of client \d+ started us, and its end would kill the server$/m,
     )
-    expect(said).toMatch(/^ {2}- {2}systemd-run +left out: no (runtime directory|user manager) .+$/m)
+    expect(said).toMatch(
+      /^ {2}- {2}systemd-run +left out: no (runtime directory|user manager) .+; no limits, and the server and what it starts may outlive the client$/m,
+    )
   })
 
   test.skipIf(noManager)('with systemd: the unit it ends with', async ({ sandbox }) => {
     const said = await explain(sandbox, { env: sandbox.envWithManager() })
-    const unit = watchUnit(process.pid, startOf(process.pid))
+    const unit = watchUnitOf(process.pid)
     expect(said).toContain(`and end with client ${process.pid} (${unit})`)
   })
 })

@@ -127,7 +127,7 @@ environment
 wrapped in
   +  env          SIGPIPE and SIGXFSZ, which the runtime ignores, end the server as usual
   -  setpriv      left out: deathSignal is off
-  -  systemd-run  left out: scope is off; no limits, and what the server starts may outlive the client
+  -  systemd-run  left out: scope is off; no limits, and the server and what it starts may outlive the client
 
 command line
   /usr/bin/env --default-signal=PIPE,XFSZ \\

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { lookAtParent } from '../../src/launch/parent.ts'
 import { realWorld } from '../../src/real-world.ts'
 import { testWorld } from '../world.ts'
@@ -18,6 +18,66 @@ test('the main thread forked us', () => {
 test('another thread forked us', () => {
   expect(lookAtParent(reading('99 1000 '))).toEqual({ pid: 42, mainThread: false })
   expect(lookAtParent(reading(''))).toEqual({ pid: 42, mainThread: false })
+})
+
+describe('whoever takes in orphans forked us', () => {
+  const STDIN = '/proc/self/fd/0'
+
+  /** Our parent is of another session; `links` and `texts` are the rest of this machine. */
+  const orphan = (links: Record<string, string>, texts: Record<string, string>) => {
+    const missing = (): never => {
+      throw Object.assign(new Error('ENOENT'), { code: 'ENOENT' })
+    }
+    const all: Record<string, string> = {
+      '/proc/100/stat': '100 (mcp-launch) S 42 99 99 0',
+      '/proc/42/stat': '42 (systemd) S 1 42 42 0',
+      ...texts,
+    }
+    return testWorld({
+      platform: 'linux',
+      pid: 100,
+      parentPid: () => 42,
+      files: {
+        ...realWorld().files,
+        read: (path) => Buffer.from(all[path] ?? missing()),
+        readLink: (path) => links[path] ?? missing(),
+        list: (path) => [
+          ...new Set(
+            ['100', 'self', ...Object.keys(links).map((link) => link.slice(1))].flatMap((entry) => {
+              const rest = `/${entry}`.startsWith(`${path}/`) ? `/${entry}`.slice(path.length + 1) : undefined
+              return rest === undefined ? [] : [rest.split('/')[0] ?? '']
+            }),
+          ),
+        ],
+      },
+    })
+  }
+  const unix = (references: string) => ({
+    '/proc/net/unix': `Num RefCount Protocol Flags Type St Inode Path\n00: 00000003 0 0 1 03 71\n00: ${references} 0 0 1 03 7\n`,
+  })
+  const writer = (flags: string, fd = '/proc/50/fd/4') => ({
+    [fd.replace('/fd/', '/fdinfo/')]: `pos:\t0\nflags:\t${flags}\n`,
+  })
+
+  test.each<[string, Record<string, string>, Record<string, string>]>([
+    ['a socket with a peer', { [STDIN]: 'socket:[7]' }, unix('00000003')],
+    ['a pipe with a writer', { [STDIN]: 'pipe:[7]', '/proc/50/fd/4': 'pipe:[7]' }, writer('02000001')],
+    ['a pipe that is open for both', { [STDIN]: 'pipe:[7]', '/proc/50/fd/4': 'pipe:[7]' }, writer('0100002')],
+  ])('%s on stdin: the client lives', (_, links, texts) => {
+    expect(lookAtParent(orphan(links, texts))).toEqual({ pid: 0, mainThread: undefined, isDetached: true })
+  })
+
+  test.each<[string, Record<string, string>, Record<string, string>]>([
+    ['a socket without a peer', { [STDIN]: 'socket:[7]' }, unix('00000002')],
+    ['a socket of elsewhere', { [STDIN]: 'socket:[8]' }, unix('00000003')],
+    ['a pipe with a reader', { [STDIN]: 'pipe:[7]', '/proc/50/fd/4': 'pipe:[7]' }, writer('02000000')],
+    ['a pipe that only we have', { [STDIN]: 'pipe:[7]', '/proc/100/fd/4': 'pipe:[7]' }, writer('01', '/proc/100/fd/4')],
+    ['another pipe', { [STDIN]: 'pipe:[7]', '/proc/50/fd/4': 'pipe:[71]' }, writer('01')],
+    ['a file', { [STDIN]: '/dev/null' }, {}],
+    ['nothing', {}, {}],
+  ])('%s on stdin: the client has ended', (_, links, texts) => {
+    expect(lookAtParent(orphan(links, texts))).toEqual({ pid: 0, mainThread: undefined })
+  })
 })
 
 test("it can't be told: no /proc file, a parent outside the pid namespace, another system", () => {

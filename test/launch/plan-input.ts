@@ -37,7 +37,13 @@ export const HOST: Host = {
   manager: { listening: true, socket: '/run/user/1000/systemd/private' },
 }
 
-export const ALL_WORKS: Trial = { env: undefined, setpriv: undefined, scope: undefined, expandEnvironmentFlag: true }
+export const ALL_WORKS: Trial = {
+  env: undefined,
+  setpriv: undefined,
+  scope: undefined,
+  watch: undefined,
+  expandEnvironmentFlag: true,
+}
 
 export function planInput(changes: Partial<PlanInput> = {}): PlanInput {
   return {
@@ -53,7 +59,7 @@ export function planInput(changes: Partial<PlanInput> = {}): PlanInput {
     host: HOST,
     trial: ALL_WORKS,
     copy: [],
-    watch: { unit: 'mcp-client-42-7.service' },
+    watch: { unit: 'mcp-client-0123abcd@42-7.service', prefix: 'mcp-client-0123abcd@' },
     ...changes,
   }
 }

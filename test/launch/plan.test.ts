@@ -5,7 +5,7 @@ import { ALL_WORKS, HOST, planInput, SERVER } from './plan-input.ts'
 
 const SCOPE =
   '/usr/bin/systemd-run --user --scope --quiet --collect --expand-environment=no --slice=mcp-servers.slice ' +
-  '--unit=mcp-demo-4711.scope --description=MCP server demo -p TimeoutStopSec=5000ms -p BindsTo=mcp-client-42-7.service -p After=mcp-client-42-7.service --'
+  '--unit=mcp-demo-4711.scope --description=MCP server demo -p TimeoutStopSec=5000ms -p BindsTo=mcp-client-0123abcd@42-7.service -p After=mcp-client-0123abcd@42-7.service --'
 const ENV = '/usr/bin/env --default-signal=PIPE,XFSZ'
 const SETPRIV = '/usr/bin/setpriv --pdeathsig TERM --'
 const DEMO = '/opt/demo-server stdio'
@@ -19,7 +19,7 @@ describe('the command line', () => {
     ['everything works', {}, `${ENV} ${SETPRIV} ${SCOPE} ${DEMO}`],
     [
       'no watch of the client',
-      { watch: { why: 'no tail here' } },
+      { watch: { why: 'no tail here', isDefect: true } },
       `${ENV} ${SETPRIV} ${SCOPE.replace(/ -p BindsTo=\S+ -p After=\S+/, '')} ${DEMO}`,
     ],
     [

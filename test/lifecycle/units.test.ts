@@ -137,6 +137,15 @@ describe('what only looks like ours is passed over', () => {
   })
 })
 
+test('a client’s watch is an instance of a file', () => {
+  const unit = 'mcp-client-0123abcd@6877-573712.service'
+  const names = { Id: unit, Description: 'MCP client 6877-573712, for its servers', Transient: 'no' }
+  expect(parseUnits(scope(names)).clients).toEqual([{ unit, client: { pid: 6877, start: 573712 } }])
+  for (const Description of ['MCP client 6877, for its servers', 'MCP client 6877-1, for its servers'])
+    expect(parseUnits(scope({ ...names, Description })).clients).toEqual([])
+  expect(only(scope({ BindsTo: unit }))?.client).toEqual({ pid: 6877, start: 573712 })
+})
+
 test('a scope that isn’t bound, or to others only, has no client of its own', () => {
   expect(only(scope({ BindsTo: '' }))?.client).toBeUndefined()
   expect(only(scope({ BindsTo: undefined }))?.client).toBeUndefined()

@@ -175,10 +175,16 @@ describe('a server', () => {
 
   it('has a name that a shell, a unit or a file might not take', () => {
     expect(problems('servers: { GitHub: { command: x }, "a/b": { command: x }, -a: { command: x } }')).toEqual([
-      '1:12 "GitHub" is no server name -> use lower-case letters, digits and ._-, and a letter or digit first',
-      '1:36 "a/b" is no server name -> use lower-case letters, digits and ._-, and a letter or digit first',
-      '1:59 "-a" is no server name -> use lower-case letters, digits and ._-, and a letter or digit first',
+      '1:12 "GitHub" is no server name -> use at most 200 lower-case letters, digits and ._-, and a letter or digit first',
+      '1:36 "a/b" is no server name -> use at most 200 lower-case letters, digits and ._-, and a letter or digit first',
+      '1:59 "-a" is no server name -> use at most 200 lower-case letters, digits and ._-, and a letter or digit first',
     ])
+  })
+
+  it('has a name that is too long for the name of its scope', () => {
+    const named = (length: number) => problems(`servers: { ${'a'.repeat(length)}: { command: x } }`)
+    expect(named(200)).toEqual([])
+    expect(named(201)).toEqual([expect.stringMatching(/^1:12 "a+…" is no server name -> use at most 200 /)])
   })
 
   it('lets a secret into its argv', () => {

@@ -51,7 +51,7 @@ describe('the JSON Schema', () => {
       properties: {
         cache: { properties: { ttl: { type: 'string', default: '4h' } } },
         servers: {
-          propertyNames: { pattern: '^[a-z0-9][a-z0-9._-]*$' },
+          propertyNames: { pattern: '^[a-z0-9][a-z0-9._-]{0,199}$' },
           additionalProperties: { required: ['command'] },
         },
       },

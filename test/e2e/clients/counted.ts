@@ -6,8 +6,8 @@ import type { Sandbox } from '../harness/sandbox.ts'
 export interface Counted {
   /** The beginning of an argv; needs root. */
   readonly prefix: readonly string[]
-  /** Of which kind each was: for a client's watch, a server. What was only tried, and is remembered, doesn't count. */
-  kinds(): ('watch' | 'server')[]
+  /** The unit that each was for. What was only tried, and is remembered, doesn't count. */
+  units(): string[]
 }
 
 /** Puts a program that counts in the place of systemd-run, in a view of the file system that nobody else has. */
@@ -27,10 +27,9 @@ export function countSystemdRun(sandbox: Sandbox): Counted {
       ...['unshare', '--mount', '--propagation', 'private', 'sh', '-c', mounts, 'sh'],
       ...[join(sandbox.home, 'real', 'systemd-run'), counting],
     ],
-    kinds: () =>
-      readFileSync(log, 'utf8')
-        .split('\n')
-        .filter((line) => line !== '' && !line.includes('--unit=mcp-trial-'))
-        .map((line) => (line.includes('--unit=mcp-client-') ? 'watch' : 'server')),
+    units: () =>
+      [...readFileSync(log, 'utf8').matchAll(/--unit=(\S+)/g)]
+        .map(([, unit = '']) => unit)
+        .filter((unit) => !unit.startsWith('mcp-trial-')),
   }
 }

@@ -40,7 +40,7 @@ export function writeNasty(sandbox: Sandbox, which: readonly NastyName[], entry:
 
 /** The watches of a client. */
 export function watchesOf(clientPid: number): Promise<string[]> {
-  return listUnits(userManager(), `mcp-client-${clientPid}-*.service`)
+  return listUnits(userManager(), `mcp-client-*@${clientPid}-*.service`)
 }
 
 /** Waits until neither a process of the sandbox nor a unit of these servers and this client is there. */
