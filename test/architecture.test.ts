@@ -45,7 +45,7 @@ const LAYERS = [
     'span.ts',
     'variable-name.ts',
   ],
-  ['machine'],
+  ['proc.ts', 'machine'],
   ['errors.ts', 'world.ts', 'build.ts'],
 ]
 

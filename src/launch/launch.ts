@@ -1,6 +1,7 @@
 import { audit, client } from '../audit.ts'
 import { throwAll } from '../errors.ts'
 import { watchClient } from '../lifecycle/client-watch.ts'
+import { bootId } from '../proc.ts'
 import { processStart } from '../process-start.ts'
 import type { Registered } from '../registry/entry.ts'
 import { noteText } from '../report/messages.ts'
@@ -31,6 +32,7 @@ function recordLaunch(world: World, plan: Plan, secrets: readonly SecretState[])
     event: 'launch',
     server: plan.server,
     start: processStart(world, world.pid) ?? 0,
+    boot: bootId(world),
     client: client(world),
     variables: plan.variables
       .filter(({ origin }) => origin === 'registry' || origin === 'secret')

@@ -151,6 +151,22 @@ describe.skipIf(!isRoot)('gc', () => {
     expect([isAlive(launched.pid), isAlive(younger.pid)]).toEqual([false, true])
   })
 
+  test('a stranger that has the pid and the start time of a server of another boot is let alone', async ({
+    sandbox,
+  }) => {
+    sandbox.writeRegistry({ servers: { it: { ...server('wait-signal'), scope: 'off', deathSignal: 'off' } } })
+    const launched = await sandbox.launch(executable, ['it'], { env: env(sandbox) })
+    await launched.firstLine()
+    const log = join(sandbox.stateDir, 'audit.jsonl')
+    const line = { ...JSON.parse(readFileSync(log, 'utf8').trim()), client: { pid: NOBODY } }
+    for (const boot of [undefined, '00000000-0000-0000-0000-000000000000']) {
+      writeFileSync(log, `${JSON.stringify({ ...line, boot })}\n`)
+      expect(await cleanings(sandbox)).toEqual([])
+    }
+    writeFileSync(log, `${JSON.stringify(line)}\n`)
+    expect(await cleanings(sandbox)).toMatchObject([{ subject: `it (pid ${launched.pid})`, done: true }])
+  })
+
   test('stops a watch that watches a stranger by now, and what is bound to it', async ({ sandbox }) => {
     const stranger = await sandbox.run(['sh', '-c', 'echo; exec cat'])
     await stranger.firstLine()

@@ -25,6 +25,7 @@ export interface Machine {
 }
 
 export const OWN_PID = 4242
+export const BOOT = '0b0b0b0b-1111-2222-3333-444444444444'
 export const NOW = Date.UTC(2026, 10, 20, 12)
 
 const missing = Object.assign(new Error('ENOENT'), { code: 'ENOENT' })
@@ -66,6 +67,7 @@ export function machine(told: Machine, ran: Program[] = []): World {
   function read(path: string): string {
     if (path === '/home/u/.local/state/mcp-launch/audit.jsonl')
       return (told.audit ?? []).map((line) => `${JSON.stringify(line)}\n`).join('')
+    if (path === '/proc/sys/kernel/random/boot_id') return `${BOOT}\n`
     const [, pid, file] = /^\/proc\/(\d+)\/(?:task\/\d+\/)?(\w+)$/.exec(path) ?? []
     const one = all[Number(pid)]
     const text = one === undefined ? undefined : content(Number(pid), one)[file ?? '']
@@ -110,5 +112,14 @@ export function cgroupOf(server: string, pid: number): string {
 /** A launch in the audit log. */
 export function logged(server: string, pid: number, start: number, clientPid: number, more: object = {}): object {
   const client = { pid: clientPid, program: 'codex' }
-  return { time: new Date(NOW - 60_000).toISOString(), pid, event: 'launch', server, start, client, ...more }
+  return {
+    time: new Date(NOW - 60_000).toISOString(),
+    pid,
+    event: 'launch',
+    server,
+    start,
+    boot: BOOT,
+    client,
+    ...more,
+  }
 }

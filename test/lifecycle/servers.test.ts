@@ -112,6 +112,12 @@ describe('an older scope, bound to nobody', () => {
     expect((await only({ processes: younger, shown, audit })).state).toBe('orphaned')
   })
 
+  test('has none from a line of another boot', async () => {
+    const audit = [logged('it', 20, 200, 10, { unit, boot: 'another' })]
+    const server = await only({ processes: { 20: { start: 200, cgroup } }, shown, audit })
+    expect(server).toMatchObject({ client: undefined, state: 'serving' })
+  })
+
   test('has none from a line about another process of that pid', async () => {
     const audit = [logged('it', 20, 150, 10, { unit })]
     const server = await only({ processes: { 20: { start: 200, cgroup } }, shown, audit })
@@ -140,6 +146,13 @@ describe('a server without a scope', () => {
   test('is not a stranger of its pid', async () => {
     expect(await look({ processes: { ...CLIENT, 20: { start: 201 } }, audit })).toEqual([])
     expect(await look({ processes: { 20: { start: 200 } }, audit: [logged('it', 20, 0, 10)] })).toEqual([])
+  })
+
+  test('is not the process that has the pid and the start time of one of another boot', async () => {
+    for (const boot of ['5e5e5e5e-1111-2222-3333-444444444444', undefined]) {
+      const older = logged('it', 20, 200, 10, { boot })
+      expect(await look({ processes: { 20: { start: 200 } }, audit: [older] })).toEqual([])
+    }
   })
 
   test.each([{}, { server: 1 }, { pid: 'x' }, { start: null }])('a line that is none: %j', async (damage) => {
