@@ -14,6 +14,7 @@ import { type Trial, tryParts } from './trial.ts'
 import { scopeRequest } from './wrap.ts'
 
 export interface Prepared {
+  readonly host: Host
   readonly plan: Plan
   readonly secrets: readonly SecretState[]
   /** Whatever would stop the launch: all of it, so that it can be mended in one go. */
@@ -57,6 +58,7 @@ export async function prepare(
   })
   const notes = secrets.filter(({ spec }) => !spec.required).flatMap(missingNote)
   return {
+    host,
     plan: { ...plan, notes: [...plan.notes, ...remarks, ...notes] },
     secrets,
     problems: [

@@ -25,6 +25,13 @@ export interface Cleaned {
 
 const WATCH_STOP_MS = 30_000
 
+/** Stops what earlier servers of a client that lives have left and nobody is served by; nothing else. */
+export async function stopLeftoversOf(world: World, host: ManagerHost, client: number): Promise<void> {
+  const look = await lookAround(world, host)
+  const left = look.servers.filter((server) => server.state === 'orphaned' && server.client?.pid === client)
+  await stopServers(world, host, look, left)
+}
+
 /**
  * Stops every server that has lost its client, or of which only leftovers remain, and every watch whose client has
  * ended; then removes what they left in the runtime directory, and drafts in the cache that nobody finishes. A server

@@ -1,8 +1,10 @@
+import { programOf } from '../proc.ts'
 import { processStart } from '../process-start.ts'
 import type { World } from '../world.ts'
 import { type Launch, launches, runningLaunches } from './launches.ts'
 import { type ManagerHost, type Systemctl, userManager } from './manager.ts'
 import { idleMs, memoryOf, type Process, ProcessTable } from './processes.ts'
+import { mayBeServed } from './served.ts'
 import {
   type ClientUnit,
   type ProcessIdentity,
@@ -13,10 +15,11 @@ import {
 } from './units.ts'
 
 /**
- * - `serving`: its leader and its client live.
+ * - `serving`: its client lives, and so does its leader, or something that the leader has left still has the client's
+ *   end of its stdin.
  * - `idle`: the same, and for ten minutes neither the leader nor anything that it started was on a CPU. A server that
  *   wakes up by itself is never idle; whether it is of use can't be told from outside.
- * - `orphaned`: its client has ended, or its leader has and others are left.
+ * - `orphaned`: its client has ended, or its leader has and what it left has nobody to serve.
  * - `stopping`: systemd is stopping it.
  * - `unseen`: its processes can't be seen from here (another pid namespace), or it is just ending.
  */
@@ -121,7 +124,7 @@ function scopedServer(view: View, unit: ServerUnit): RunningServer {
     ({ pid, start, unit: own }) => own === unit.unit && pid === unit.pid && (leader ?? { start }).start === start,
   )
   const client = clientOf(world, unit.client, launch)
-  const why = leftBehind(processes, leader, client)
+  const why = leftBehind(world, processes, leader, client)
   return {
     ...{ server: unit.server, pid: unit.pid, start: leader?.start, unit: unit.unit, slice: unit.slice, client },
     ...activity(world, processes, { why, isStopping: unit.isStopping }),
@@ -139,7 +142,7 @@ function bareServer({ world, table }: View, launch: Launch): RunningServer | und
   const client = clientOf(world, undefined, launch)
   return {
     ...{ server: launch.server, pid: launch.pid, start: launch.start, unit: undefined, slice: undefined, client },
-    ...activity(world, processes, { why: leftBehind(processes, leader, client), isStopping: false }),
+    ...activity(world, processes, { why: leftBehind(world, processes, leader, client), isStopping: false }),
     since: launch.since,
     memory: usage(undefined, undefined, () => memoryOf(world, processes)),
     tasks: usage(undefined, undefined, () => threadsOf(processes)),
@@ -149,6 +152,7 @@ function bareServer({ world, table }: View, launch: Launch): RunningServer | und
 
 /** Why a server is orphaned; undefined if it isn't, or if nothing of it can be seen. */
 function leftBehind(
+  world: World,
   processes: readonly Process[],
   leader: Process | undefined,
   client: RunningClient | undefined,
@@ -156,6 +160,8 @@ function leftBehind(
   if (processes.length === 0) return undefined
   if (client?.isAlive === false) return `its client (${clientText(client)}) has ended`
   if (leader !== undefined) return undefined
+  const pids = processes.map(({ pid }) => pid)
+  if (mayBeServed(world, pids, client?.pid)) return undefined
   return `the server itself has ended and left ${processes.length === 1 ? 'a process' : `${processes.length} processes`}`
 }
 
@@ -200,7 +206,7 @@ function clientOf(
   const latest = bound?.start ?? launch?.start ?? 0
   const isAlive = isThere(world, pid, (start) => (bound === undefined ? start <= latest : start === latest))
   const logged = launch?.client?.pid === pid ? launch.client.program : undefined
-  return { pid, program: logged ?? (isAlive ? programOf(world, pid) : undefined), isAlive }
+  return { pid, program: (isAlive ? programOf(world, pid) : undefined) ?? logged, isAlive }
 }
 
 /** Whether a client that is known by pid and start time still runs. */
@@ -214,12 +220,4 @@ function isThere(world: World, pid: number, isIt: (start: number) => boolean): b
   if (start !== undefined) return isIt(start)
   const isZombie = world.files.lstat(`/proc/${pid}`) !== undefined
   return !isZombie && world.processes.isAlive(pid)
-}
-
-function programOf(world: World, pid: number): string | undefined {
-  try {
-    return world.files.read(`/proc/${pid}/comm`).toString().trim()
-  } catch {
-    return undefined
-  }
 }

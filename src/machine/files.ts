@@ -20,6 +20,7 @@ export const files: Files = {
       throw error
     }
   },
+  readLink: (path) => fs.readlinkSync(path),
   isExecutable(path) {
     try {
       fs.accessSync(path, fs.constants.X_OK)

@@ -56,8 +56,10 @@ function shortened(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, width - 1)}…`
 }
 
-function remarks({ superseded, why }: PsRow): string {
+function remarks({ start, state, superseded, why }: PsRow): string {
+  const goesOn = start === undefined && (state === 'serving' || state === 'idle')
   return [
+    goesOn ? '    ! its first process has ended; its client still talks to what that left\n' : '',
     why === undefined ? '' : `    ! ${oneLine(why)}: mcp-launch gc\n`,
     superseded.length === 0 ? '' : `    ! restart to use the new value: ${superseded.join(', ')}\n`,
   ].join('')

@@ -53,6 +53,26 @@ async function launchBy(
   return { client, pid: Number(await client.firstLine()) }
 }
 
+/** A server whose first process ends when it has started another, which answers and doesn't end with its stdin. */
+const ANSWER = 'while read -r line; do echo "got $line"; done; sleep 600'
+const wrapper = { command: 'sh', args: ['-c', `exec 3<&0; { ${ANSWER}; } <&3 & exit 0`], stopTimeout: '500ms' }
+
+/** Clients that pass each line on to a server, until a line "close", and then live on. */
+const ON_A_SOCKET = ['sh', '-c', 'exec 3<&0; "$@" <&3 & exec 3<&- </dev/null; exec sleep 600', 'sh']
+const ON_A_PIPE = [
+  'python3',
+  '-c',
+  `
+import subprocess, sys, time
+server = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE)
+for line in sys.stdin:
+    server.stdin.write(line.encode())
+    server.stdin.flush()
+server.stdin.close()
+time.sleep(600)
+`,
+]
+
 /** No client can be watched where there is no `tail`: its scopes are bound to nobody, as before there was a watch. */
 const WITHOUT_WATCH = [
   ...['unshare', '--mount', '--propagation', 'private', 'sh', '-c'],
@@ -120,6 +140,36 @@ describe.skipIf(!isRoot)('gc', () => {
     expect(isAlive(pid)).toBe(true)
     expect(await units('mcp-it-*.scope')).toEqual([`mcp-it-${pid}.scope`])
   })
+
+  test.for([
+    ['a pipe', ON_A_PIPE],
+    ['a socket', ON_A_SOCKET],
+  ] as const)(
+    'lets alone what a server has left while its client talks to it by %s',
+    async ([, prefix], { sandbox, skip }) => {
+      const program = prefix[0] as string
+      if ((await outcome(await sandbox.run(['sh', '-c', `command -v ${program}`]))).code !== 0)
+        return skip(`no ${program}`)
+      sandbox.writeRegistry({ servers: { it: wrapper } })
+      const client = await sandbox.launch(executable, ['it'], { env: env(sandbox), prefix })
+      const ask = async (word: string): Promise<void> => {
+        client.stdin.write(`${word}\n`)
+        await waitFor(() => client.stdout().toString().includes(`got ${word}\n`), { what: 'an answer' })
+      }
+      await ask('one')
+      const [unit = ''] = await units('mcp-it-*.scope')
+      await waitFor(() => !isAlive(Number(unit.match(/\d+/)?.[0])), { what: 'the end of the leader' })
+      expect(await cleanings(sandbox)).toEqual([])
+      await ask('two')
+      client.stdin.end()
+      client.stdin.destroy()
+      await waitFor(async () => (await cleanings(sandbox)).some(({ subject }) => subject === unit), {
+        what: 'the end of what nobody talks to',
+      })
+      expect(isAlive(client.pid)).toBe(true)
+      expect(await units('mcp-it-*.scope')).toEqual([])
+    },
+  )
 
   test('stops a server without a scope whose client has ended', async ({ sandbox }) => {
     sandbox.writeRegistry({ servers: { it: { ...server('wait-signal'), scope: 'off', deathSignal: 'off' } } })

@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { describe, expect } from 'vitest'
+import { programOf } from '../../src/proc.ts'
+import { realWorld } from '../../src/real-world.ts'
 import { type Artefact, artefacts, executable } from './harness/artefacts.ts'
 import type { Launched } from './harness/launched.ts'
 import { withoutManager } from './harness/no-manager.ts'
@@ -74,7 +75,7 @@ describe.skipIf(noManager).each(artefacts)('ps, $name', (artefact) => {
       unit: `mcp-${name}-${pid}.scope`,
       slice: 'mcp-others.slice',
       pid,
-      client: { pid: process.pid, program: readFileSync(`/proc/${process.pid}/comm`, 'utf8').trim(), alive: true },
+      client: { pid: process.pid, program: programOf(realWorld(), process.pid), alive: true },
       state: 'serving',
       superseded: [],
     })
@@ -206,7 +207,7 @@ describe.skipIf(noManager)('ps', () => {
     expect(looks).toHaveLength(2)
     expect(looks.every(({ servers }) => servers.some((row) => row.server === name))).toBe(true)
     expect(Math.abs((looks[1]?.time ?? 0) - (looks[0]?.time ?? 0) - 2_000)).toBeLessThan(1_500)
-    expect(stderr).toBe('ended with 0\n')
+    expect(stderr).toBe('ended with 1\n')
   })
 
   test('--watch redraws a terminal, until Ctrl-C', async ({ sandbox, skip }) => {

@@ -12,6 +12,8 @@ export interface Told {
   readonly kilobytes?: number
   /** Milliseconds since boot at which it was last on a CPU; left out: the kernel doesn't tell. */
   readonly lastRunMs?: number
+  /** What its descriptors refer to, from 0 on; 'EACCES' if that can't be read. */
+  readonly descriptors?: readonly string[]
 }
 
 export interface Machine {
@@ -19,6 +21,8 @@ export interface Machine {
   /** What `systemctl show` prints. */
   readonly shown?: string
   readonly audit?: readonly object[]
+  /** Inode and references of each unix socket. */
+  readonly sockets?: Readonly<Record<number, number>>
   /** Pids that live and aren't in /proc. */
   readonly hidden?: readonly number[]
   readonly nowMs?: number
@@ -29,6 +33,7 @@ export const BOOT = '0b0b0b0b-1111-2222-3333-444444444444'
 export const NOW = Date.UTC(2026, 10, 20, 12)
 
 const missing = Object.assign(new Error('ENOENT'), { code: 'ENOENT' })
+const denied = Object.assign(new Error('EACCES'), { code: 'EACCES' })
 const ENTRY = { kind: 'directory', uid: 1000, mode: 0o700, size: 0, inode: 1, modifiedMs: 0, changedMs: 0 } as FileStat
 
 /** A World of that machine: its /proc, its audit log and its systemctl. `ran` collects the programs that were run. */
@@ -49,8 +54,16 @@ export function machine(told: Machine, ran: Program[] = []): World {
       stat: () => undefined,
       list(path) {
         if (path === '/proc') return [...Object.keys(all), 'self', 'cpuinfo']
-        const [, pid] = /^\/proc\/(\d+)\/task$/.exec(path) ?? []
-        return pid === undefined ? [] : [pid]
+        const [, pid, directory] = /^\/proc\/(\d+)\/(task|fd)$/.exec(path) ?? []
+        if (pid === undefined) return []
+        return directory === 'task' ? [pid] : Object.keys(descriptorsOf(pid))
+      },
+      readLink(path) {
+        const [, pid, descriptor] = /^\/proc\/(\d+)\/fd\/(\d+)$/.exec(path) ?? []
+        const target = descriptorsOf(pid)[Number(descriptor)]
+        if (target === undefined) throw missing
+        if (target === 'EACCES') throw denied
+        return target
       },
       isExecutable: (path) => path === '/usr/bin/systemctl',
     },
@@ -64,10 +77,18 @@ export function machine(told: Machine, ran: Program[] = []): World {
     },
   }
 
+  function descriptorsOf(pid: string | undefined): readonly string[] {
+    return all[Number(pid)]?.descriptors ?? []
+  }
+
   function read(path: string): string {
     if (path === '/home/u/.local/state/mcp-launch/audit.jsonl')
       return (told.audit ?? []).map((line) => `${JSON.stringify(line)}\n`).join('')
     if (path === '/proc/sys/kernel/random/boot_id') return `${BOOT}\n`
+    if (path === '/proc/net/unix')
+      return `Num RefCount\n${Object.entries(told.sockets ?? {})
+        .map(([inode, references]) => `00ff: 0000000${references} 00000000 00000000 0001 03 ${inode.padStart(5)}\n`)
+        .join('')}`
     const [, pid, file] = /^\/proc\/(\d+)\/(?:task\/\d+\/)?(\w+)$/.exec(path) ?? []
     const one = all[Number(pid)]
     const text = one === undefined ? undefined : content(Number(pid), one)[file ?? '']

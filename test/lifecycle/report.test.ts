@@ -37,6 +37,7 @@ test('a table of at most 100 columns, whatever the names', () => {
 
 test('what is wrong stands below', () => {
   const orphan = { ...row, state: 'orphaned' as const, why: 'its client (codex, pid 3) has ended' }
+  expect(psText([{ ...row, start: undefined }], NOW)).toContain('\n    ! its first process has ended; ')
   expect(psText([orphan, { ...row, superseded: ['A', 'B'] }], NOW).split('\n')).toMatchObject([
     expect.stringMatching(/^SERVER/),
     expect.stringMatching(/^github/),

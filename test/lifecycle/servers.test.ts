@@ -67,6 +67,43 @@ describe('a server in a scope', () => {
     }
   })
 
+  describe('whose leader has ended', () => {
+    const left = (descriptors: readonly string[]) => ({
+      21: { start: 201, cgroup },
+      22: { start: 202, cgroup, descriptors },
+    })
+    const state = async (descriptors: readonly string[], more: Partial<Machine> = {}, client: object = {}) =>
+      (await only({ shown, ...more, processes: { 10: { ...CLIENT[10], ...client }, ...left(descriptors) } })).state
+
+    test('is serving while its client has the other end of its stdin', async () => {
+      const pipes = { descriptors: ['/dev/null', 'pipe:[8]', 'pipe:[7]'] }
+      expect(await state(['pipe:[7]', 'pipe:[8]'], {}, pipes)).toBe('serving')
+      expect(await state(['socket:[7]'], { sockets: { 7: 3 } })).toBe('serving')
+    })
+
+    test('is orphaned when its client has closed that, though it may still read', async () => {
+      const pipes = { descriptors: ['/dev/null', 'pipe:[8]'] }
+      expect(await state(['pipe:[7]', 'pipe:[8]'], {}, pipes)).toBe('orphaned')
+      expect(await state(['socket:[7]', 'socket:[8]'], { sockets: { 7: 2, 8: 3 } })).toBe('orphaned')
+      expect(await state(['/dev/null', 'pipe:[8]'], {}, pipes)).toBe('orphaned')
+      expect(await state(['/home/u/file'], {}, { descriptors: ['/home/u/file'] })).toBe('orphaned')
+      expect(await state([])).toBe('orphaned')
+    })
+
+    test('is serving where that can’t be told', async () => {
+      expect(await state(['EACCES'])).toBe('serving')
+      expect(await state(['pipe:[7]'], {}, { descriptors: ['EACCES'] })).toBe('serving')
+      expect(await state(['socket:[7]'], { sockets: { 8: 2 } })).toBe('serving')
+      const unbound = shownScope('it', 20)
+      expect((await only({ shown: unbound, processes: left(['pipe:[7]']) })).state).toBe('serving')
+    })
+
+    test('is orphaned in any case when its client has ended', async () => {
+      const processes = left(['socket:[7]'])
+      expect((await only({ shown, processes, sockets: { 7: 3 } })).state).toBe('orphaned')
+    })
+  })
+
   test('of which nothing can be seen is no orphan', async () => {
     expect(await only({ processes: {}, shown })).toMatchObject({ state: 'unseen', why: undefined })
     expect((await only({ processes: { 20: { ...leader, state: 'Z' } }, shown })).state).toBe('unseen')
