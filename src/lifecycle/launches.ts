@@ -34,7 +34,7 @@ export function runningLaunches(world: World, all = launches(world)): Launch[] {
   return all.filter((launch) => isRunning(world, launch))
 }
 
-export function isRunning(world: World, { pid, start }: Pick<Launch, 'pid' | 'start'>): boolean {
+function isRunning(world: World, { pid, start }: Pick<Launch, 'pid' | 'start'>): boolean {
   return start !== 0 && processStart(world, pid) === start
 }
 

@@ -298,6 +298,15 @@ describe.skipIf(noManager)('stop', () => {
     expect(await launched.processEnded).toEqual({ code: null, signal: 'SIGKILL' })
   })
 
+  test('a server without a scope, with all that it started', async ({ sandbox }) => {
+    const name = uniqueName()
+    sandbox.writeRegistry({ servers: { [name]: { ...nasty, scope: 'off' } } })
+    await launchReady(sandbox, name)
+    await waitFor(async () => (await running(sandbox, name))[0]?.tasks.used === 4, { what: 'what it starts' })
+    expect(await mcpLaunch(sandbox, ['stop', name])).toMatchObject({ code: 0 })
+    await sandbox.expectNothingLeft(1_000)
+  })
+
   test('a suspended server', async ({ sandbox }) => {
     const name = uniqueName()
     sandbox.writeRegistry({ servers: { [name]: { ...server('wait-signal'), scope: 'off' } } })

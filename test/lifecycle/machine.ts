@@ -36,9 +36,18 @@ const missing = Object.assign(new Error('ENOENT'), { code: 'ENOENT' })
 const denied = Object.assign(new Error('EACCES'), { code: 'EACCES' })
 const ENTRY = { kind: 'directory', uid: 1000, mode: 0o700, size: 0, inode: 1, modifiedMs: 0, changedMs: 0 } as FileStat
 
-/** A World of that machine: its /proc, its audit log and its systemctl. `ran` collects the programs that were run. */
-export function machine(told: Machine, ran: Program[] = []): World {
-  const all: Record<number, Told> = { ...told.processes, [OWN_PID]: { start: 9_000, lastRunMs: told.nowMs ?? 1e7 } }
+function noSignals(pid: number, signal: string): void {
+  throw new Error(`${signal} to ${pid}`)
+}
+
+/** A World of that machine: its /proc, its audit log and its systemctl. `ran` collects the programs that were run, `signalled` gets the signals. */
+export function machine(
+  told: Machine,
+  ran: Program[] = [],
+  signalled: (pid: number, signal: string) => void = noSignals,
+): World {
+  const own = { start: 9_000, lastRunMs: told.nowMs ?? 1e7 }
+  const all = (): Readonly<Record<number, Told>> => ({ [OWN_PID]: own, ...told.processes })
   const real = realWorld()
   return {
     ...real,
@@ -50,10 +59,10 @@ export function machine(told: Machine, ran: Program[] = []): World {
     files: {
       ...real.files,
       read: (path) => Buffer.from(read(path)),
-      lstat: (path) => (all[Number(/^\/proc\/(\d+)$/.exec(path)?.[1])] === undefined ? undefined : ENTRY),
+      lstat: (path) => (all()[Number(/^\/proc\/(\d+)$/.exec(path)?.[1])] === undefined ? undefined : ENTRY),
       stat: () => undefined,
       list(path) {
-        if (path === '/proc') return [...Object.keys(all), 'self', 'cpuinfo']
+        if (path === '/proc') return [...Object.keys(all()), 'self', 'cpuinfo']
         const [, pid, directory] = /^\/proc\/(\d+)\/(task|fd)$/.exec(path) ?? []
         if (pid === undefined) return []
         return directory === 'task' ? [pid] : Object.keys(descriptorsOf(pid))
@@ -69,7 +78,8 @@ export function machine(told: Machine, ran: Program[] = []): World {
     },
     processes: {
       ...real.processes,
-      isAlive: (pid) => pid in all || (told.hidden ?? []).includes(pid),
+      isAlive: (pid) => pid in all() || (told.hidden ?? []).includes(pid),
+      signal: signalled,
       run(program) {
         ran.push(program)
         return Promise.resolve({ stdout: Buffer.from(told.shown ?? ''), stderr: '', end: { kind: 'exit', code: 0 } })
@@ -78,7 +88,7 @@ export function machine(told: Machine, ran: Program[] = []): World {
   }
 
   function descriptorsOf(pid: string | undefined): readonly string[] {
-    return all[Number(pid)]?.descriptors ?? []
+    return all()[Number(pid)]?.descriptors ?? []
   }
 
   function read(path: string): string {
@@ -90,7 +100,7 @@ export function machine(told: Machine, ran: Program[] = []): World {
         .map(([inode, references]) => `00ff: 0000000${references} 00000000 00000000 0001 03 ${inode.padStart(5)}\n`)
         .join('')}`
     const [, pid, file] = /^\/proc\/(\d+)\/(?:task\/\d+\/)?(\w+)$/.exec(path) ?? []
-    const one = all[Number(pid)]
+    const one = all()[Number(pid)]
     const text = one === undefined ? undefined : content(Number(pid), one)[file ?? '']
     if (text === undefined) throw missing
     return text
