@@ -23,9 +23,9 @@ export function statOf(world: World, pid: number): Stat | undefined {
   return { pid, state, parent: field(4), session: field(6), threads: field(20), start: field(22) }
 }
 
-/** A process that holds nothing any more. */
-export function hasEnded({ state }: Stat): boolean {
-  return state === 'Z' || state === 'X'
+/** A process that holds nothing any more. A zombie with threads is one whose first thread has ended. */
+export function hasEnded({ state, threads }: Stat): boolean {
+  return state === 'X' || (state === 'Z' && threads <= 1)
 }
 
 /** What a file of `/proc` holds; '' for a process that has ended, or that isn't ours to read. */

@@ -10,8 +10,8 @@ export interface Told {
   readonly cgroup?: string
   readonly threads?: number
   readonly kilobytes?: number
-  /** Milliseconds since boot at which it was last on a CPU; left out: the kernel doesn't tell. */
-  readonly lastRunMs?: number
+  /** Of /proc/PID/task/TID/schedstat; left out: the kernel doesn't tell. */
+  readonly schedstat?: string
   /** What its descriptors refer to, from 0 on; 'EACCES' if that can't be read. */
   readonly descriptors?: readonly string[]
 }
@@ -25,7 +25,8 @@ export interface Machine {
   readonly sockets?: Readonly<Record<number, number>>
   /** Pids that live and aren't in /proc. */
   readonly hidden?: readonly number[]
-  readonly nowMs?: number
+  /** Other files that can be read. */
+  readonly files?: Readonly<Record<string, string>>
 }
 
 export const OWN_PID = 4242
@@ -46,7 +47,7 @@ export function machine(
   ran: Program[] = [],
   signalled: (pid: number, signal: string) => void = noSignals,
 ): World {
-  const own = { start: 9_000, lastRunMs: told.nowMs ?? 1e7 }
+  const own = { start: 9_000 }
   const all = (): Readonly<Record<number, Told>> => ({ [OWN_PID]: own, ...told.processes })
   const real = realWorld()
   return {
@@ -92,18 +93,24 @@ export function machine(
   }
 
   function read(path: string): string {
-    if (path === '/home/u/.local/state/mcp-launch/audit.jsonl')
-      return (told.audit ?? []).map((line) => `${JSON.stringify(line)}\n`).join('')
-    if (path === '/proc/sys/kernel/random/boot_id') return `${BOOT}\n`
-    if (path === '/proc/net/unix')
-      return `Num RefCount\n${Object.entries(told.sockets ?? {})
-        .map(([inode, references]) => `00ff: 0000000${references} 00000000 00000000 0001 03 ${inode.padStart(5)}\n`)
-        .join('')}`
+    const given = told.files?.[path] ?? wholeMachine(told)[path]
+    if (given !== undefined) return given
     const [, pid, file] = /^\/proc\/(\d+)\/(?:task\/\d+\/)?(\w+)$/.exec(path) ?? []
     const one = all()[Number(pid)]
     const text = one === undefined ? undefined : content(Number(pid), one)[file ?? '']
     if (text === undefined) throw missing
     return text
+  }
+}
+
+function wholeMachine({ audit = [], sockets = {} }: Machine): Readonly<Record<string, string | undefined>> {
+  const listed = Object.entries(sockets).map(
+    ([inode, references]) => `00ff: 0000000${references} 00000000 00000000 0001 03 ${inode.padStart(5)}\n`,
+  )
+  return {
+    '/home/u/.local/state/mcp-launch/audit.jsonl': audit.map((line) => `${JSON.stringify(line)}\n`).join(''),
+    '/proc/sys/kernel/random/boot_id': `${BOOT}\n`,
+    '/proc/net/unix': `Num RefCount\n${listed.join('')}`,
   }
 }
 
@@ -115,7 +122,7 @@ function content(pid: number, one: Told): Readonly<Record<string, string | undef
     comm: `${program}\n`,
     cgroup: `1:name=systemd:${cgroup}\n0::${cgroup}\n`,
     status: `Name:\tp\nVmRSS:\t ${one.kilobytes ?? 100} kB\n`,
-    sched: one.lastRunMs === undefined ? undefined : `p (1)\n---\nse.exec_start  :  ${one.lastRunMs}.5\n`,
+    schedstat: one.schedstat === undefined ? undefined : `${one.schedstat}\n`,
   }
 }
 
