@@ -257,6 +257,24 @@ describe.skipIf(!isRoot)('gc', () => {
     expect([...files, draft].every((file) => existsSync(file))).toBe(true)
   })
 
+  test('needs no HOME to stop what has lost its client', async ({ sandbox }) => {
+    sandbox.writeRegistry({ servers: { it: nasty } })
+    const { client, pid } = await launchBy(sandbox, 'it', WITHOUT_WATCH)
+    kill(client.pid)
+    await waitFor(() => !isAlive(client.pid), { what: 'the end of the client' })
+    // Nor does the audit log say who its client was: only that its leader goes makes it an orphan.
+    kill(pid)
+    await waitFor(() => !isAlive(pid), { what: 'the end of the leader' })
+    const options = { env: env(sandbox), prefix: ['env', '-u', 'HOME'] }
+    const { code, stdout, stderr } = await outcome(await sandbox.launch(executable, ['gc'], options))
+    expect({ code, stdout }).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(`stopped mcp-it-${pid}.scope: `),
+    })
+    expect(stderr).toContain('HOME is not set')
+    await sandbox.expectNothingLeft(1_000)
+  })
+
   test('removes stale files', async ({ sandbox }) => {
     const run = join(manager.runtimeDir, 'mcp-launch')
     const secret = join(run, `it.${NOBODY}.5`)
