@@ -1,9 +1,19 @@
+import { dirname } from 'node:path'
+import { processStart } from '../process-start.ts'
 import type { World } from '../world.ts'
 import type { ClientWatch, NoWatch } from './client-watch.ts'
+
+/** What of the launcher's host decides whether there is something to clean up; a `Host` is one. */
+export interface CleanUpHost {
+  readonly runtimeDirectory: string | undefined
+  readonly parent: { readonly pid: number }
+}
 
 const SCOPE = '.scope'
 /** What of the client's environment `gc` needs; the rest is nobody's business. */
 const NEEDED = /^(?:HOME|PATH|TMPDIR|XDG_\w+_(?:HOME|DIR))$/
+/** Of the launches of a client that restarts all its servers one does it. */
+const CLAIM_MS = 1_000
 
 /**
  * Has `gc` look, in the background, at what earlier servers of this client have left: it may live for weeks, and nobody
@@ -13,14 +23,14 @@ const NEEDED = /^(?:HOME|PATH|TMPDIR|XDG_\w+_(?:HOME|DIR))$/
  */
 export async function cleanUpBehind(
   world: World,
-  {
-    runtimeDirectory,
-    parent,
-  }: { readonly runtimeDirectory: string | undefined; readonly parent: { readonly pid: number } },
+  { runtimeDirectory, parent }: CleanUpHost,
   watch: ClientWatch | NoWatch | undefined,
 ): Promise<void> {
   if (runtimeDirectory === undefined || watch === undefined || !('unit' in watch)) return
   if (!hasLeftovers(world, `${runtimeDirectory}/systemd/transient`, watch.unit)) return
+  // A name that `gc` removes when the client has ended (`stale-files.ts`).
+  const claim = `${runtimeDirectory}/mcp-launch/clients/${parent.pid}.${processStart(world, parent.pid)}.new`
+  if (!isClaimed(world, claim)) return
   const names = Object.keys(world.env).filter((name) => NEEDED.test(name))
   const env = Object.fromEntries(names.map((name) => [name, world.env[name] ?? '']))
   const argv = [...world.processes.self, 'gc', '--of-client', String(parent.pid)] as const
@@ -39,6 +49,21 @@ function hasLeftovers(world: World, directory: string, watch: string): boolean {
       return world.files.read(`${directory}/${unit}`).toString('latin1').includes(`=${watch}\n`)
     })
   } catch {
+    return false
+  }
+}
+
+/** Whether this launch is the one that does it. */
+function isClaimed(world: World, path: string): boolean {
+  try {
+    const claimed = world.files.lstat(path)
+    if (claimed !== undefined && Math.abs(world.now() - claimed.modifiedMs) < CLAIM_MS) return false
+    world.files.remove(path)
+    world.files.makeDirectory(dirname(path))
+    world.files.create(path, '')
+    return true
+  } catch {
+    // Another launch was quicker, or the directory can't be written.
     return false
   }
 }
