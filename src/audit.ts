@@ -1,4 +1,5 @@
 import { stateDirectory } from './directories.ts'
+import { programOf } from './proc.ts'
 import type { World } from './world.ts'
 
 /** What is written down, beside the time. Names, never values: a test searches the log for them. */
@@ -6,8 +7,9 @@ export type AuditEvent =
   | {
       readonly event: 'launch'
       readonly server: string
-      /** With the pid, it is this process for ever (`processStart`). */
+      /** With the pid and the boot, it is this process for ever (`processStart`, `bootId`). */
       readonly start: number
+      readonly boot?: string | undefined
       readonly client: Client
       readonly variables: readonly string[]
       readonly cache: Readonly<Record<string, string>>
@@ -104,9 +106,6 @@ function shift(world: World, path: string): void {
 /** Who started this process. */
 export function client(world: World): Client {
   const pid = world.parentPid()
-  try {
-    return { pid, program: world.files.read(`/proc/${pid}/comm`).toString().trim() }
-  } catch {
-    return { pid }
-  }
+  const program = programOf(world, pid)
+  return program === undefined ? { pid } : { pid, program }
 }

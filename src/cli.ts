@@ -4,7 +4,7 @@ import { CLIENT_NAMES } from './check/clients.ts'
 import { type CheckOptions, check } from './commands/check.ts'
 import { completion, SHELLS } from './commands/completion.ts'
 import { explain } from './commands/explain.ts'
-import { gc } from './commands/gc.ts'
+import { type GcOptions, gc } from './commands/gc.ts'
 import { init } from './commands/init.ts'
 import { list } from './commands/list.ts'
 import { logs } from './commands/logs.ts'
@@ -206,7 +206,10 @@ function lifecycleCommands(program: Command, world: World, end: (status: number)
     .description('stop the servers that have lost their client, and remove what was left behind')
     .option('--dry-run', 'only say what it would do')
     .addOption(json())
-    .action(async (options: { dryRun?: boolean; json?: boolean }) => end(await gc(world, options)))
+    .addOption(
+      new Option('--of-client <pid>', 'for a launch: what earlier servers of this client have left').hideHelp(),
+    )
+    .action(async (options: GcOptions) => end(await gc(world, options)))
 }
 
 /** Commander's own sentence, in our form. */

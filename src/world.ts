@@ -34,10 +34,10 @@ export interface Files {
   stat(path: string): FileStat | undefined
   /** Like `stat`, and a symbolic link is itself: `other`. */
   lstat(path: string): FileStat | undefined
-  /** What a symbolic link holds. */
-  readLink(path: string): string
   /** Names in a directory; empty if there is none. */
   list(directory: string): readonly string[]
+  /** Where a symbolic link points; under `/proc/PID/fd` what a descriptor refers to. */
+  readLink(path: string): string
   isExecutable(path: string): boolean
   /** The first bytes of a file, at most `length`. */
   head(path: string, length: number): Buffer
@@ -76,6 +76,8 @@ export interface Processes {
   readonly self: readonly [string, ...string[]]
   /** Whether there is a process with this pid (a stranger's counts). */
   isAlive(pid: number): boolean
+  /** Fine if there is no such process any more, or it is another user's. */
+  signal(pid: number, signal: 'SIGTERM' | 'SIGCONT' | 'SIGKILL'): void
   /**
    * Starts a program that outlives this one: in a session of its own, without any of our descriptors, and as nobody's
    * child that matters: the server that this process becomes would never reap it. Resolves when it is on its way.

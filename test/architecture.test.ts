@@ -44,7 +44,7 @@ const LAYERS = [
     'span.ts',
     'variable-name.ts',
   ],
-  ['machine', 'nearest.ts'],
+  ['machine', 'nearest.ts', 'proc.ts'],
   ['errors.ts', 'world.ts', 'build.ts'],
 ]
 

@@ -1,5 +1,6 @@
 import { LaunchError } from '../errors.ts'
 import { inspectHost } from '../launch/host.ts'
+import { withIdleTimes } from '../lifecycle/idle.ts'
 import { lookAround, type RunningServer } from '../lifecycle/servers.ts'
 import { supersededSecrets } from '../lifecycle/superseded.ts'
 import { loadRegistry } from '../registry/load.ts'
@@ -15,7 +16,8 @@ export interface PsOptions {
 }
 
 const EVERY_MS = 2_000
-const CLEAR_SCREEN = '\u001b[H\u001b[2J\u001b[3J'
+/** Not what was scrolled out, which is the user's. */
+const CLEAR_SCREEN = '\u001b[H\u001b[2J'
 
 /** `mcp-launch ps`: what runs; with `watch` again and again, until a signal or nobody reads it any more. */
 export async function ps(world: World, options: PsOptions): Promise<void> {
@@ -43,7 +45,9 @@ function frame(world: World, { json }: PsOptions, rows: readonly PsRow[], notes:
 }
 
 async function look(world: World, options: PsOptions): Promise<{ rows: PsRow[]; notes: readonly string[] }> {
-  const { servers, notes } = await lookAround(world, inspectHost(world))
+  const host = inspectHost(world)
+  const { servers: found, notes } = await lookAround(world, host)
+  const servers = withIdleTimes(world, host.runtimeDirectory, found)
   const superseded = servers.length === 0 ? { of: () => [], notes: [] } : await supersededBy(world, options.registry)
   return {
     rows: servers.map((server) => ({ ...server, superseded: superseded.of(server) })),

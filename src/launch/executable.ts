@@ -2,7 +2,7 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { LaunchError } from '../errors.ts'
 import { statOf } from '../programs.ts'
 import type { World } from '../world.ts'
-import { assertRunnable } from './runnable.ts'
+import { assertRunnable, notExecutable, type Search } from './runnable.ts'
 
 /** Where programs are that a desktop client's short PATH doesn't name; only for the hint. */
 const USUAL_DIRECTORIES = [
@@ -25,16 +25,6 @@ const USUAL_DIRECTORIES = [
 
 /** What `execvp` searches when there is no PATH (confstr(3), `_CS_PATH`), and where most programs are. */
 const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin'
-
-export interface Search {
-  readonly server: string
-  readonly command: string
-  readonly cwd: string
-  /** The server's own directories, absolute, then the client's PATH. */
-  readonly directories: readonly string[]
-  /** The PATH that the server will have: what a `#!/usr/bin/env NAME` is looked up on. */
-  readonly serverPath: string
-}
 
 /**
  * The directories that a server's command is looked for in. A relative one on the client's PATH is the working
@@ -97,15 +87,5 @@ function usualPlace(world: World, command: string): string | undefined {
   return USUAL_DIRECTORIES.find((directory) => {
     const path = join(directory.replace(/^~/, home), command)
     return statOf(world, path)?.kind === 'file' && world.files.isExecutable(path)
-  })
-}
-
-/** 126, as a shell would end. */
-export function notExecutable(search: Search, path: string, why: string, hint: string | undefined): LaunchError {
-  return new LaunchError('notExecutable', {
-    what: `can't start server "${search.server}", not executable`,
-    subject: path,
-    why,
-    hint: hint ?? `mend "command" of server "${search.server}" in the registry`,
   })
 }

@@ -1,6 +1,8 @@
 import { audit, client } from '../audit.ts'
 import { throwAll } from '../errors.ts'
 import type { ClientWatch, NoWatch } from '../lifecycle/client-watch.ts'
+import { cleanUpBehind } from '../lifecycle/earlier-servers.ts'
+import { bootId } from '../proc.ts'
 import { processStart } from '../process-start.ts'
 import type { Registered } from '../registry/entry.ts'
 import { noteText } from '../report/messages.ts'
@@ -14,9 +16,13 @@ import { prepare } from './prepare.ts'
 /** The road's last stretch: from the registry's entry to the server that takes this process over. */
 export async function launch(world: World, registered: Registered, extraArgs: readonly string[]): Promise<never> {
   assertCanReplace(world, { server: registered.server.name })
-  const { plan, problems, secrets } = await prepare(world, registered, extraArgs, { ask: askForLaunch, isLaunch: true })
+  const { host, plan, problems, secrets } = await prepare(world, registered, extraArgs, {
+    ask: askForLaunch,
+    isLaunch: true,
+  })
   throwAll(problems)
   for (const note of plan.notes) world.terminal.writeError(noteText(note))
+  await cleanUpBehind(world, host, plan.scope?.watch)
   return execute(world, plan, () => {
     recordLaunch(world, plan, secrets)
     prepareLog(world, registered.server)
@@ -28,6 +34,7 @@ function recordLaunch(world: World, plan: Plan, secrets: readonly SecretState[])
     event: 'launch',
     server: plan.server,
     start: processStart(world, world.pid) ?? 0,
+    boot: bootId(world),
     client: client(world),
     variables: plan.variables
       .filter(({ origin }) => origin === 'registry' || origin === 'secret')

@@ -15,6 +15,7 @@ import { tryParts } from './trial.ts'
 import { scopeRequest } from './wrap.ts'
 
 export interface Prepared {
+  readonly host: Host
   readonly plan: Plan
   readonly secrets: readonly SecretState[]
   /** Whatever would stop the launch: all of it, so that it can be mended in one go. */
@@ -62,6 +63,7 @@ export async function prepare(
   })
   const notes = secrets.filter(({ spec }) => !spec.required).flatMap(missingNote)
   return {
+    host,
     plan: { ...plan, notes: [...plan.notes, ...remarks, ...notes] },
     secrets,
     problems: [

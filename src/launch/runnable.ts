@@ -2,7 +2,17 @@ import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { errnoWords, LaunchError } from '../errors.ts'
 import { statOf } from '../programs.ts'
 import type { World } from '../world.ts'
-import { notExecutable, type Search } from './executable.ts'
+
+/** A server's command, and where it is looked for. */
+export interface Search {
+  readonly server: string
+  readonly command: string
+  readonly cwd: string
+  /** The server's own directories, absolute, then the client's PATH. */
+  readonly directories: readonly string[]
+  /** The PATH that the server will have: what a `#!/usr/bin/env NAME` is looked up on. */
+  readonly serverPath: string
+}
 
 /** The kernel reads no more of a `#!` line than this (BINPRM_BUF_SIZE). */
 const HEAD_BYTES = 256
@@ -22,7 +32,10 @@ export function assertRunnable(world: World, search: Search, path: string): void
   const head = headOf(world, search, path)
   if (head === undefined) return
   if (head.length === 0) throw notExecutable(search, path, 'is empty', undefined)
-  if (head.toString('latin1', 0, 2) === '#!') return assertInterpreter(world, search, path, head)
+  if (head.toString('latin1', 0, 2) === '#!') {
+    assertInterpreter(world, search, path, head)
+    return
+  }
   if (!head.includes(0)) {
     throw notExecutable(search, path, 'neither a program nor a script with "#!"', 'begin the script with a "#!" line')
   }
@@ -110,5 +123,15 @@ function noInterpreter({ server }: Search, path: string, interpreter: string): L
     hint: interpreter.endsWith('\r')
       ? 'save the script with LF line ends'
       : `install it, or mend ${dirname(path)}'s script`,
+  })
+}
+
+/** 126, as a shell would end. */
+export function notExecutable(search: Search, path: string, why: string, hint: string | undefined): LaunchError {
+  return new LaunchError('notExecutable', {
+    what: `can't start server "${search.server}", not executable`,
+    subject: path,
+    why,
+    hint: hint ?? `mend "command" of server "${search.server}" in the registry`,
   })
 }

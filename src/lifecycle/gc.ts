@@ -1,8 +1,8 @@
-import { errnoWords } from '../errors.ts'
+import { errnoWords, LaunchError } from '../errors.ts'
 import type { World } from '../world.ts'
 import type { ManagerHost, Systemctl } from './manager.ts'
 import { isClientAlive, lookAround } from './servers.ts'
-import { staleFiles } from './stale-files.ts'
+import { type StaleFile, staleFiles } from './stale-files.ts'
 import { stopServers } from './stop.ts'
 import type { ClientUnit } from './units.ts'
 
@@ -24,6 +24,13 @@ export interface Cleaned {
 }
 
 const WATCH_STOP_MS = 30_000
+
+/** Stops what earlier servers of a client that lives have left and nobody is served by; nothing else. */
+export async function stopLeftoversOf(world: World, host: ManagerHost, client: number): Promise<void> {
+  const look = await lookAround(world, host)
+  const left = look.servers.filter((server) => server.state === 'orphaned' && server.client?.pid === client)
+  await stopServers(world, host, look, left)
+}
 
 /**
  * Stops every server that has lost its client, or of which only leftovers remain, and every watch whose client has
@@ -50,10 +57,21 @@ export async function collectGarbage(
   })
   const watches = look.clients.filter(({ client }) => !isClientAlive(world, client))
   const clients = await Promise.all(watches.map((watch) => stopWatch(look.systemctl, watch, dryRun)))
-  const files = staleFiles(world, host.runtimeDirectory).map(({ path, why }): Cleaning => {
+  const stale = staleOrWhy(world, host)
+  const files = stale.files.map(({ path, why }): Cleaning => {
     return { verb: 'remove', subject: path, why, ...(dryRun ? { done: undefined } : remove(world, path)) }
   })
-  return { cleanings: [...servers, ...clients, ...files], notes: look.notes }
+  return { cleanings: [...servers, ...clients, ...files], notes: [...look.notes, ...stale.notes] }
+}
+
+/** Servers are stopped all the same where files can't be looked for. */
+function staleOrWhy(world: World, { runtimeDirectory }: ManagerHost): { files: StaleFile[]; notes: string[] } {
+  try {
+    return { files: staleFiles(world, runtimeDirectory), notes: [] }
+  } catch (error) {
+    if (error instanceof LaunchError) return { files: [], notes: [`stale files can't be looked for: ${error.message}`] }
+    throw error
+  }
 }
 
 async function stopWatch(

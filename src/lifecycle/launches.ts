@@ -1,4 +1,5 @@
 import { auditLogs } from '../audit.ts'
+import { bootId } from '../proc.ts'
 import { processStart } from '../process-start.ts'
 import type { World } from '../world.ts'
 
@@ -7,7 +8,7 @@ export interface Launch {
   readonly server: string
   /** Of the launcher, and of the server that it became. */
   readonly pid: number
-  /** With `pid`, one process for ever (`processStart`); 0 where that could not be told. */
+  /** With `pid`, one process of this boot (`processStart`); 0 where that could not be told. */
   readonly start: number
   /** Milliseconds since the epoch. */
   readonly since: number
@@ -16,19 +17,24 @@ export interface Launch {
   readonly client?: { readonly pid: number; readonly program?: string }
 }
 
-/** Every launch in the audit logs, oldest first; lines that aren't one are passed over. */
+/**
+ * Every launch of this boot in the audit logs, oldest first. Passed over are lines that aren't one, and those of another
+ * boot, or of who knows which: there a pid and a start time are another process.
+ */
 export function launches(world: World): Launch[] {
+  const boot = bootId(world)
+  if (boot === undefined) return []
   return auditLogs(world)
     .flatMap((path) => lines(world, path))
-    .flatMap((line) => launchOf(line) ?? [])
+    .flatMap((line) => launchOf(line, boot) ?? [])
 }
 
-/** The servers that run now: a pid with its start time is the process that the line tells of. */
+/** The servers that run now: a pid with its start time is, in one boot, the process that the line tells of. */
 export function runningLaunches(world: World, all = launches(world)): Launch[] {
   return all.filter((launch) => isRunning(world, launch))
 }
 
-export function isRunning(world: World, { pid, start }: Pick<Launch, 'pid' | 'start'>): boolean {
+function isRunning(world: World, { pid, start }: Pick<Launch, 'pid' | 'start'>): boolean {
   return start !== 0 && processStart(world, pid) === start
 }
 
@@ -40,10 +46,12 @@ function lines(world: World, path: string): string[] {
   }
 }
 
-function launchOf(line: string): Launch | undefined {
+function launchOf(line: string, ofBoot: string): Launch | undefined {
   if (!line.includes('"event":"launch"')) return undefined
   try {
-    const { server, pid, start, time, unit, client } = JSON.parse(line) as Launch & { time: string }
+    const { server, pid, start, boot, time, unit, client } = JSON.parse(line) as Launch &
+      Record<'boot' | 'time', string>
+    if (boot !== ofBoot) return undefined
     if (typeof server !== 'string' || !Number.isInteger(pid) || !Number.isInteger(start)) return undefined
     return {
       ...{ server, pid, start, since: Date.parse(time) },

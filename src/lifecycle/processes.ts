@@ -1,13 +1,8 @@
+import { hasEnded, proc, type Stat, statOf } from '../proc.ts'
 import type { World } from '../world.ts'
 
-/** A living process, from `/proc/PID/stat` (proc(5)). */
-export interface Process {
-  readonly pid: number
-  readonly parent: number
-  /** Clock ticks since boot, as `processStart` has it. */
-  readonly start: number
-  readonly threads: number
-}
+/** A living process. A zombie is none: it holds nothing and serves nobody. */
+export type Process = Stat
 
 /** The processes of this machine at one moment; each kind of file is read once, and only if it is asked for. */
 export class ProcessTable {
@@ -56,12 +51,9 @@ export class ProcessTable {
   }
 }
 
-/** Undefined for a zombie too: it holds nothing and serves nobody. */
 function processOf(world: World, pid: number): Process | undefined {
-  const stat = proc(world, `${pid}/stat`)
-  const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  if (fields.length < 20 || state === 'Z' || state === 'X') return undefined
-  return { pid, parent: Number(fields[0]), threads: Number(fields[16]), start: Number(fields[18]) }
+  const stat = statOf(world, pid)
+  return stat === undefined || hasEnded(stat) ? undefined : stat
 }
 
 /** `4:memory:/path`, `0::/path`: a path in each hierarchy (cgroups(7)). */
@@ -84,16 +76,17 @@ function kilobytes(world: World, pid: number): number {
 }
 
 /**
- * How long ago, in milliseconds, any thread of these processes was last on a CPU: `se.exec_start` in
- * `/proc/PID/task/TID/sched`, compared with our own. Undefined where the kernel doesn't tell that of each of them
- * (CONFIG_SCHED_DEBUG).
+ * A measure of the work that all threads of these processes have done so far, good for nothing but to be compared: it
+ * is another as soon as any of them was on a CPU (nanoseconds there, and how often, of `/proc/PID/task/TID/schedstat`).
+ * Undefined where the kernel doesn't count (CONFIG_SCHED_INFO).
  */
-export function idleMs(world: World, processes: readonly Process[]): number | undefined {
-  const now = lastRun(world, `${world.pid}`)
-  const threads = processes.flatMap(({ pid }) => tasks(world, pid).map((task) => `${pid}/task/${task}`))
-  const runs = threads.map((thread) => lastRun(world, thread) ?? Number.NaN)
-  const last = Math.max(0, ...runs)
-  return now === undefined || !(last > 0) ? undefined : Math.max(0, Math.round(now - last))
+export function workOf(world: World, processes: readonly Process[]): string | undefined {
+  const counts = processes
+    .flatMap(({ pid }) => tasks(world, pid).map((task) => proc(world, `${pid}/task/${task}/schedstat`)))
+    .filter((line) => line !== '')
+    .map((line) => line.split(' ').map(Number))
+  const sum = (field: number): number => counts.reduce((total, count) => total + (count[field] ?? 0), 0)
+  return counts.length === 0 ? undefined : `${counts.length} ${sum(0)} ${sum(2)}`
 }
 
 function tasks(world: World, pid: number): readonly string[] {
@@ -101,19 +94,5 @@ function tasks(world: World, pid: number): readonly string[] {
     return world.files.list(`/proc/${pid}/task`)
   } catch {
     return []
-  }
-}
-
-function lastRun(world: World, path: string): number | undefined {
-  const text = /^se\.exec_start\s*:\s*(\d+(?:\.\d+)?)$/m.exec(proc(world, `${path}/sched`))?.[1]
-  return text === undefined ? undefined : Number(text)
-}
-
-/** '' for a process that has ended, or that isn't ours to read. */
-function proc(world: World, path: string): string {
-  try {
-    return world.files.read(`/proc/${path}`).toString('latin1')
-  } catch {
-    return ''
   }
 }

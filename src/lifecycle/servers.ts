@@ -1,8 +1,11 @@
+import { LaunchError } from '../errors.ts'
+import { programOf } from '../proc.ts'
 import { processStart } from '../process-start.ts'
 import type { World } from '../world.ts'
 import { type Launch, launches, runningLaunches } from './launches.ts'
 import { type ManagerHost, type Systemctl, userManager } from './manager.ts'
-import { idleMs, memoryOf, type Process, ProcessTable } from './processes.ts'
+import { type Process, ProcessTable, workOf } from './processes.ts'
+import { mayBeServed } from './served.ts'
 import {
   type ClientUnit,
   type ProcessIdentity,
@@ -11,12 +14,14 @@ import {
   SHOWN_PROPERTIES,
   SHOWN_UNITS,
 } from './units.ts'
+import { type Usage, usageOf } from './usage.ts'
 
 /**
- * - `serving`: its leader and its client live.
- * - `idle`: the same, and for ten minutes neither the leader nor anything that it started was on a CPU. A server that
- *   wakes up by itself is never idle; whether it is of use can't be told from outside.
- * - `orphaned`: its client has ended, or its leader has and others are left.
+ * - `serving`: its client lives, and so does its leader, or something that the leader has left still has the client's
+ *   end of its stdin.
+ * - `idle`: the same, and for ten minutes at least neither the leader nor anything that it started was on a CPU
+ *   (`withIdleTimes`). A server that wakes up by itself is never idle; whether it is of use can't be told from outside.
+ * - `orphaned`: its client has ended, or its leader has and what it left has nobody to serve.
  * - `stopping`: systemd is stopping it.
  * - `unseen`: its processes can't be seen from here (another pid namespace), or it is just ending.
  */
@@ -33,11 +38,15 @@ export interface RunningServer {
   readonly unit: string | undefined
   readonly slice: string | undefined
   readonly client: RunningClient | undefined
+  /** Whether systemd stops it when its client ends. */
+  readonly isBound: boolean
   readonly state: State
   /** Why it is orphaned. */
   readonly why: string | undefined
-  /** How long ago any of it was last on a CPU; undefined where the kernel doesn't tell. */
-  readonly idleMs: number | undefined
+  /** What it has done so far (`workOf`). */
+  readonly work: string | undefined
+  /** For how long at least nothing of it was on a CPU; undefined where that can't be told. */
+  readonly idleMs?: number
   /** Milliseconds since the epoch. */
   readonly since: number
   readonly memory: Usage
@@ -52,14 +61,6 @@ export interface RunningClient {
   readonly isAlive: boolean
 }
 
-/** Of a server and all that it started. */
-export interface Usage {
-  readonly used: number
-  readonly max: number | undefined
-  /** Who counted: systemd by the cgroup, or we, process by process, where the cgroup has no such controller. */
-  readonly from: 'cgroup' | 'processes'
-}
-
 /** What runs at one moment. */
 export interface Look {
   readonly servers: readonly RunningServer[]
@@ -69,7 +70,6 @@ export interface Look {
   readonly systemctl: Systemctl | undefined
 }
 
-const IDLE_MS = 600_000
 const SHOW_LIMIT_MS = 10_000
 
 /**
@@ -80,7 +80,8 @@ export async function lookAround(world: World, host: ManagerHost): Promise<Look>
   const manager = userManager(world, host)
   const shown = 'why' in manager ? { complaint: manager.why } : await show(manager)
   const units = 'complaint' in shown ? parseUnits('') : parseUnits(shown.stdout)
-  const view = { world, table: new ProcessTable(world), launches: launches(world) }
+  const log = launchesOrWhy(world)
+  const view = { world, table: new ProcessTable(world), launches: log.launches }
   const scoped = units.servers.map((unit) => scopedServer(view, unit))
   const known = new Set(scoped.map(({ pid }) => pid))
   const bare = runningLaunches(world, view.launches).filter(({ pid }) => !known.has(pid))
@@ -89,7 +90,7 @@ export async function lookAround(world: World, host: ManagerHost): Promise<Look>
       (a, b) => (a.server < b.server ? -1 : a.server > b.server ? 1 : 0) || a.since - b.since || a.pid - b.pid,
     ),
     clients: units.clients,
-    notes: notes(world, 'complaint' in shown ? shown.complaint : undefined),
+    notes: notes(world, 'complaint' in shown ? shown.complaint : undefined, log.why),
     systemctl: 'why' in manager ? undefined : manager,
   }
 }
@@ -99,12 +100,24 @@ async function show(systemctl: Systemctl): Promise<{ readonly stdout: string } |
   return answer.ok ? { stdout: answer.stdout } : { complaint: answer.complaint }
 }
 
-function notes(world: World, complaint: string | undefined): string[] {
+function launchesOrWhy(world: World): { readonly launches: Launch[]; readonly why?: string } {
+  try {
+    return { launches: launches(world) }
+  } catch (error) {
+    if (error instanceof LaunchError) return { launches: [], why: error.message }
+    throw error
+  }
+}
+
+function notes(world: World, complaint: string | undefined, noLog: string | undefined): string[] {
   if (world.platform !== 'linux')
     return [`running servers can't be told from others here: ${world.platform} has no /proc`]
-  return complaint === undefined
-    ? []
-    : [`scopes can't be seen (${complaint}): only the processes of the audit log are told`]
+  return [
+    ...(complaint === undefined
+      ? []
+      : [`scopes can't be seen (${complaint}): only the processes of the audit log are told`]),
+    ...(noLog === undefined ? [] : [`servers without a scope can't be told from others: ${noLog}`]),
+  ]
 }
 
 interface View {
@@ -121,13 +134,14 @@ function scopedServer(view: View, unit: ServerUnit): RunningServer {
     ({ pid, start, unit: own }) => own === unit.unit && pid === unit.pid && (leader ?? { start }).start === start,
   )
   const client = clientOf(world, unit.client, launch)
-  const why = leftBehind(processes, leader, client)
+  const why = leftBehind(world, processes, leader, client)
   return {
     ...{ server: unit.server, pid: unit.pid, start: leader?.start, unit: unit.unit, slice: unit.slice, client },
-    ...activity(world, processes, { why, isStopping: unit.isStopping }),
+    ...condition(processes, why, unit.isStopping),
+    work: workOf(world, processes),
     since: launch?.since ?? unit.since ?? world.now(),
-    memory: usage(unit.memory.used, unit.memory.max, () => memoryOf(world, processes)),
-    tasks: usage(unit.tasks.used, unit.tasks.max, () => threadsOf(processes)),
+    isBound: unit.client !== undefined,
+    ...usageOf(world, processes, unit),
     stopTimeoutMs: unit.stopTimeoutMs,
   }
 }
@@ -139,16 +153,18 @@ function bareServer({ world, table }: View, launch: Launch): RunningServer | und
   const client = clientOf(world, undefined, launch)
   return {
     ...{ server: launch.server, pid: launch.pid, start: launch.start, unit: undefined, slice: undefined, client },
-    ...activity(world, processes, { why: leftBehind(processes, leader, client), isStopping: false }),
+    ...condition(processes, leftBehind(world, processes, leader, client), false),
+    work: workOf(world, processes),
     since: launch.since,
-    memory: usage(undefined, undefined, () => memoryOf(world, processes)),
-    tasks: usage(undefined, undefined, () => threadsOf(processes)),
+    isBound: false,
+    ...usageOf(world, processes, undefined),
     stopTimeoutMs: undefined,
   }
 }
 
 /** Why a server is orphaned; undefined if it isn't, or if nothing of it can be seen. */
 function leftBehind(
+  world: World,
   processes: readonly Process[],
   leader: Process | undefined,
   client: RunningClient | undefined,
@@ -156,6 +172,8 @@ function leftBehind(
   if (processes.length === 0) return undefined
   if (client?.isAlive === false) return `its client (${clientText(client)}) has ended`
   if (leader !== undefined) return undefined
+  const pids = processes.map(({ pid }) => pid)
+  if (mayBeServed(world, pids, client?.pid)) return undefined
   return `the server itself has ended and left ${processes.length === 1 ? 'a process' : `${processes.length} processes`}`
 }
 
@@ -163,27 +181,14 @@ function clientText({ pid, program }: RunningClient): string {
   return program === undefined ? `pid ${pid}` : `${program}, pid ${pid}`
 }
 
-function activity(
-  world: World,
+function condition(
   processes: readonly Process[],
-  { why, isStopping }: { readonly why: string | undefined; readonly isStopping: boolean },
-): Pick<RunningServer, 'state' | 'why' | 'idleMs'> {
-  const idle = idleMs(world, processes)
-  const state = (): State => {
-    if (isStopping) return 'stopping'
-    if (processes.length === 0) return 'unseen'
-    if (why !== undefined) return 'orphaned'
-    return (idle ?? 0) >= IDLE_MS ? 'idle' : 'serving'
-  }
-  return { state: state(), why: isStopping ? undefined : why, idleMs: idle }
-}
-
-function usage(used: number | undefined, max: number | undefined, count: () => number): Usage {
-  return used === undefined ? { used: count(), max, from: 'processes' } : { used, max, from: 'cgroup' }
-}
-
-function threadsOf(processes: readonly Process[]): number {
-  return processes.reduce((sum, { threads }) => sum + threads, 0)
+  why: string | undefined,
+  isStopping: boolean,
+): Pick<RunningServer, 'state' | 'why'> {
+  if (isStopping) return { state: 'stopping', why: undefined }
+  if (processes.length === 0) return { state: 'unseen', why: undefined }
+  return { state: why === undefined ? 'serving' : 'orphaned', why }
 }
 
 /**
@@ -200,7 +205,7 @@ function clientOf(
   const latest = bound?.start ?? launch?.start ?? 0
   const isAlive = isThere(world, pid, (start) => (bound === undefined ? start <= latest : start === latest))
   const logged = launch?.client?.pid === pid ? launch.client.program : undefined
-  return { pid, program: logged ?? (isAlive ? programOf(world, pid) : undefined), isAlive }
+  return { pid, program: (isAlive ? programOf(world, pid) : undefined) ?? logged, isAlive }
 }
 
 /** Whether a client that is known by pid and start time still runs. */
@@ -214,12 +219,4 @@ function isThere(world: World, pid: number, isIt: (start: number) => boolean): b
   if (start !== undefined) return isIt(start)
   const isZombie = world.files.lstat(`/proc/${pid}`) !== undefined
   return !isZombie && world.processes.isAlive(pid)
-}
-
-function programOf(world: World, pid: number): string | undefined {
-  try {
-    return world.files.read(`/proc/${pid}/comm`).toString().trim()
-  } catch {
-    return undefined
-  }
 }

@@ -1,7 +1,7 @@
 import type { World } from '../world.ts'
-import { isRunning } from './launches.ts'
 import type { ManagerHost } from './manager.ts'
 import { type Look, lookAround, type RunningServer } from './servers.ts'
+import { DEFAULT_STOP_TIMEOUT_MS, stopTree } from './stop-tree.ts'
 
 export interface StopResult {
   readonly server: RunningServer
@@ -10,18 +10,13 @@ export interface StopResult {
   readonly why: string | undefined
 }
 
-/** What `stopTimeout` is by default (registry). */
-const DEFAULT_STOP_TIMEOUT_MS = 5_000
 /** What systemd may take beside the time that it gives a server. */
 const SYSTEMD_MS = 10_000
-const KILL_WAIT_MS = 2_000
-const POLL_MS = 20
-const CALL_LIMIT_MS = 5_000
 
 /**
  * Stops servers, all at the same time, and waits until they are gone. A scope is stopped by systemd: SIGTERM to all
  * that is in it, and SIGKILL to what is left after the server's `stopTimeout`. A server without a scope gets the same
- * two signals, it alone; that it is still the process of the audit log is looked at before each.
+ * two signals, with what it has started.
  */
 export async function stopServers(
   world: World,
@@ -38,42 +33,17 @@ export async function stopServers(
     const answer = await systemctl?.(['stop', '--', ...units], 2 * longest + SYSTEMD_MS)
     return answer?.complaint
   }
-  const [complaint] = await Promise.all([stopUnits(), ...bare.map((server) => stopProcess(world, server))])
-  const after = await lookAround(world, host)
+  const trees = bare.map(async (server) => {
+    return (await stopTree(world, { pid: server.pid, start: server.start ?? 0 })) ? [] : [server]
+  })
+  const [complaint, bareLeft] = await Promise.all([stopUnits(), Promise.all(trees)])
+  const left = [...bareLeft.flat(), ...(scoped.length === 0 ? [] : (await lookAround(world, host)).servers)]
   return servers.map((server) => {
-    const isGone = !after.servers.some((left) => isSame(left, server))
-    return { server, isGone, why: isGone ? undefined : complaint || 'it still runs' }
+    const isGone = !left.some((one) => isSame(one, server))
+    return { server, isGone, why: isGone ? undefined : (server.unit && complaint) || 'it still runs' }
   })
 }
 
 function isSame(left: RunningServer, server: RunningServer): boolean {
   return left.unit === server.unit && left.pid === server.pid && (left.start ?? server.start) === server.start
-}
-
-async function stopProcess(world: World, server: RunningServer): Promise<void> {
-  const steps = [
-    ['TERM', DEFAULT_STOP_TIMEOUT_MS],
-    ['KILL', KILL_WAIT_MS],
-  ] as const
-  for (const [signal, waitMs] of steps) {
-    if (!runs(world, server)) return
-    await sendSignal(world, server.pid, signal)
-    const limit = world.now() + waitMs
-    while (runs(world, server) && world.now() < limit) await world.sleep(POLL_MS)
-  }
-}
-
-function runs(world: World, { pid, start }: RunningServer): boolean {
-  return isRunning(world, { pid, start: start ?? 0 })
-}
-
-/** A process that is suspended sees no SIGTERM until it is continued. */
-async function sendSignal(world: World, pid: number, signal: 'TERM' | 'KILL'): Promise<void> {
-  await world.processes.run({
-    file: '/bin/sh',
-    args: ['-c', 'kill -s "$1" "$2" && kill -s CONT "$2"', 'sh', signal, String(pid)],
-    env: {},
-    cwd: '/',
-    timeoutMs: CALL_LIMIT_MS,
-  })
 }

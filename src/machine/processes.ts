@@ -16,6 +16,13 @@ export const processes: Processes = {
       return (error as NodeJS.ErrnoException).code === 'EPERM'
     }
   },
+  signal(pid, signal) {
+    try {
+      process.kill(pid, signal)
+    } catch {
+      // It has ended by itself, or is another user's.
+    }
+  },
   startDetached,
   run,
   replace({ file, argv, env, cwd }) {

@@ -1,6 +1,7 @@
 import type { Cleaning } from '../lifecycle/gc.ts'
-import type { RunningServer, Usage } from '../lifecycle/servers.ts'
+import type { RunningServer } from '../lifecycle/servers.ts'
 import type { StopResult } from '../lifecycle/stop.ts'
+import type { Usage } from '../lifecycle/usage.ts'
 import { span } from '../span.ts'
 import { oneLine, table } from './messages.ts'
 
@@ -56,8 +57,13 @@ function shortened(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, width - 1)}…`
 }
 
-function remarks({ superseded, why }: PsRow): string {
+function remarks({ isBound, start, state, superseded, unit, why }: PsRow): string {
+  const runs = state === 'serving' || state === 'idle'
+  const goesOn = runs && start === undefined
+  const isLoose = runs && unit !== undefined && !isBound
   return [
+    isLoose ? '    ! it is bound to no client: nothing stops it when its client is killed\n' : '',
+    goesOn ? '    ! its first process has ended; its client still talks to what that left\n' : '',
     why === undefined ? '' : `    ! ${oneLine(why)}: mcp-launch gc\n`,
     superseded.length === 0 ? '' : `    ! restart to use the new value: ${superseded.join(', ')}\n`,
   ].join('')
@@ -65,13 +71,27 @@ function remarks({ superseded, why }: PsRow): string {
 
 /** The same for programs. Times are milliseconds since the epoch, or of time passed; sizes are bytes. */
 export function psData(rows: readonly PsRow[], now: number): object[] {
-  return rows.map(({ start, stopTimeoutMs, since, client, ...row }) => ({
-    ...row,
-    ...(client === undefined ? {} : { client: { pid: client.pid, program: client.program, alive: client.isAlive } }),
+  return rows.map(({ client, start, ...row }) => ({
+    server: row.server,
+    pid: row.pid,
     leaderAlive: start !== undefined,
-    since,
-    ageMs: Math.max(0, now - since),
+    unit: row.unit,
+    slice: row.slice,
+    client: client === undefined ? undefined : { pid: client.pid, program: client.program, alive: client.isAlive },
+    bound: row.isBound,
+    state: row.state,
+    why: row.why,
+    idleMs: row.idleMs,
+    since: row.since,
+    ageMs: Math.max(0, now - row.since),
+    memory: usageData(row.memory),
+    tasks: usageData(row.tasks),
+    superseded: row.superseded,
   }))
+}
+
+function usageData({ used, max, from }: Usage): object {
+  return { used, max, from }
 }
 
 /** What `stop` did. */

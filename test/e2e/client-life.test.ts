@@ -6,6 +6,7 @@ import { isAlive, kill } from './harness/processes.ts'
 import { noManager, userManager } from './harness/provided.ts'
 import { ROOT } from './harness/root.ts'
 import { test } from './harness/sandbox.ts'
+import { server } from './harness/servers.ts'
 import { unitProperties } from './harness/units.ts'
 import { waitFor } from './harness/wait-for.ts'
 
@@ -64,22 +65,47 @@ describe.skipIf(noManager)('a server whose client lives', () => {
     await expectAllGone(sandbox, servers, client.pid)
   })
 
-  test('loses what a killed probe left behind with its client, at the latest', async ({ sandbox }) => {
+  test('loses what killed probes left behind with the next launch', async ({ sandbox }) => {
     const servers = writeNasty(sandbox, ['chain', 'setsid'])
-    const client = await sandbox.run(
-      [
-        'sh',
-        '-c',
-        `for it in ${servers.names.join(' ')}; do "$@" "$it" & echo "$!"; done; wait; exec sleep 600`,
-      ].concat('sh', executable.argv),
-      { env: sandbox.envWithManager() },
-    )
-    await allReady(client, 2)
-    const pids = client.stdout().toString().match(/\d+/g)?.map(Number) ?? []
+    const script = 'while read -r it; do "$@" "$it" & echo "$!"; done; exec sleep 600'
+    const argv = ['sh', '-c', script, 'sh', ...executable.argv]
+    const client = await sandbox.run(argv, { env: sandbox.envWithManager() })
+    const [chain = '', setsid = ''] = servers.names
+    const probe = async (count: number, ...names: string[]): Promise<number[]> => {
+      client.stdin.write(names.map((name) => `${name}\n`).join(''))
+      await allReady(client, count)
+      return client.stdout().toString().match(/\d+/g)?.map(Number) ?? []
+    }
+    const pids = await probe(2, chain, setsid)
     for (const pid of pids) kill(pid)
     await waitFor(() => pids.every((pid) => !isAlive(pid)), { what: 'the end of the leaders' })
+    expect(await servers.units()).toHaveLength(2)
+    const pid = (await probe(3, setsid)).at(-1) ?? 0
+    const units = async () => (await servers.units()).join()
+    await waitFor(async () => (await units()) === `mcp-${setsid}-${pid}.scope`, { what: 'the end of what was left' })
+    expect([isAlive(pid), isAlive(client.pid)]).toEqual([true, true])
     kill(client.pid)
     await expectAllGone(sandbox, servers, client.pid)
+  })
+
+  test('loses what it left when its client starts it again, though the client reads on', async ({ sandbox }) => {
+    const { command, args } = server('mcp-env')
+    const script = 'setsid sleep 600 & exec "$@"'
+    const servers = writeNasty(sandbox, ['setsid'], {
+      command: 'sh',
+      args: ['-c', script, 'sh', command, ...args],
+    })
+    const [name = ''] = servers.names
+    const connect = () => sandbox.connect(executable, [name], { env: sandbox.envWithManager() })
+    const first = await connect()
+    await first.close()
+    expect(await servers.units()).toEqual([`mcp-${name}-${first.pid}.scope`])
+    const second = await connect()
+    const units = async () => (await servers.units()).join()
+    await waitFor(async () => (await units()) === `mcp-${name}-${second.pid}.scope`, {
+      what: 'the end of what was left',
+    })
+    expect(JSON.parse(await second.call('env'))).toMatchObject({ pid: second.pid })
   })
 
   test('is bound, also if 30 start at once', async ({ sandbox }) => {

@@ -53,6 +53,26 @@ async function launchBy(
   return { client, pid: Number(await client.firstLine()) }
 }
 
+/** A server whose first process ends when it has started another, which answers and doesn't end with its stdin. */
+const ANSWER = 'while read -r line; do echo "got $line"; done; sleep 600'
+const wrapper = { command: 'sh', args: ['-c', `exec 3<&0; { ${ANSWER}; } <&3 & exit 0`], stopTimeout: '500ms' }
+
+/** Clients that pass each line on to a server, until a line "close", and then live on. */
+const ON_A_SOCKET = ['sh', '-c', 'exec 3<&0; "$@" <&3 & exec 3<&- </dev/null; exec sleep 600', 'sh']
+const ON_A_PIPE = [
+  'python3',
+  '-c',
+  `
+import subprocess, sys, time
+server = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE)
+for line in sys.stdin:
+    server.stdin.write(line.encode())
+    server.stdin.flush()
+server.stdin.close()
+time.sleep(600)
+`,
+]
+
 /** No client can be watched where there is no `tail`: its scopes are bound to nobody, as before there was a watch. */
 const WITHOUT_WATCH = [
   ...['unshare', '--mount', '--propagation', 'private', 'sh', '-c'],
@@ -121,6 +141,36 @@ describe.skipIf(!isRoot)('gc', () => {
     expect(await units('mcp-it-*.scope')).toEqual([`mcp-it-${pid}.scope`])
   })
 
+  test.for([
+    ['a pipe', ON_A_PIPE],
+    ['a socket', ON_A_SOCKET],
+  ] as const)(
+    'lets alone what a server has left while its client talks to it by %s',
+    async ([, prefix], { sandbox, skip }) => {
+      const program = prefix[0] as string
+      if ((await outcome(await sandbox.run(['sh', '-c', `command -v ${program}`]))).code !== 0)
+        return skip(`no ${program}`)
+      sandbox.writeRegistry({ servers: { it: wrapper } })
+      const client = await sandbox.launch(executable, ['it'], { env: env(sandbox), prefix })
+      const ask = async (word: string): Promise<void> => {
+        client.stdin.write(`${word}\n`)
+        await waitFor(() => client.stdout().toString().includes(`got ${word}\n`), { what: 'an answer' })
+      }
+      await ask('one')
+      const [unit = ''] = await units('mcp-it-*.scope')
+      await waitFor(() => !isAlive(Number(unit.match(/\d+/)?.[0])), { what: 'the end of the leader' })
+      expect(await cleanings(sandbox)).toEqual([])
+      await ask('two')
+      client.stdin.end()
+      client.stdin.destroy()
+      await waitFor(async () => (await cleanings(sandbox)).some(({ subject }) => subject === unit), {
+        what: 'the end of what nobody talks to',
+      })
+      expect(isAlive(client.pid)).toBe(true)
+      expect(await units('mcp-it-*.scope')).toEqual([])
+    },
+  )
+
   test('stops a server without a scope whose client has ended', async ({ sandbox }) => {
     sandbox.writeRegistry({ servers: { it: { ...server('wait-signal'), scope: 'off', deathSignal: 'off' } } })
     const prefix = ['sh', '-c', '"$@" & echo "$!"; wait', 'sh']
@@ -149,6 +199,22 @@ describe.skipIf(!isRoot)('gc', () => {
     writeFileSync(log, `${JSON.stringify(asServer)}\n${JSON.stringify(asClient)}\n`)
     expect(await cleanings(sandbox)).toMatchObject([{ subject: `it (pid ${launched.pid})`, done: true }])
     expect([isAlive(launched.pid), isAlive(younger.pid)]).toEqual([false, true])
+  })
+
+  test('a stranger that has the pid and the start time of a server of another boot is let alone', async ({
+    sandbox,
+  }) => {
+    sandbox.writeRegistry({ servers: { it: { ...server('wait-signal'), scope: 'off', deathSignal: 'off' } } })
+    const launched = await sandbox.launch(executable, ['it'], { env: env(sandbox) })
+    await launched.firstLine()
+    const log = join(sandbox.stateDir, 'audit.jsonl')
+    const line = { ...JSON.parse(readFileSync(log, 'utf8').trim()), client: { pid: NOBODY } }
+    for (const boot of [undefined, '00000000-0000-0000-0000-000000000000']) {
+      writeFileSync(log, `${JSON.stringify({ ...line, boot })}\n`)
+      expect(await cleanings(sandbox)).toEqual([])
+    }
+    writeFileSync(log, `${JSON.stringify(line)}\n`)
+    expect(await cleanings(sandbox)).toMatchObject([{ subject: `it (pid ${launched.pid})`, done: true }])
   })
 
   test('stops a watch that watches a stranger by now, and what is bound to it', async ({ sandbox }) => {
@@ -189,6 +255,24 @@ describe.skipIf(!isRoot)('gc', () => {
     expect(await cleanings(sandbox)).toEqual([])
     expect(pids.map(isAlive)).toEqual(pids.map(() => true))
     expect([...files, draft].every((file) => existsSync(file))).toBe(true)
+  })
+
+  test('needs no HOME to stop what has lost its client', async ({ sandbox }) => {
+    sandbox.writeRegistry({ servers: { it: nasty } })
+    const { client, pid } = await launchBy(sandbox, 'it', WITHOUT_WATCH)
+    kill(client.pid)
+    await waitFor(() => !isAlive(client.pid), { what: 'the end of the client' })
+    // Nor does the audit log say who its client was: only that its leader goes makes it an orphan.
+    kill(pid)
+    await waitFor(() => !isAlive(pid), { what: 'the end of the leader' })
+    const options = { env: env(sandbox), prefix: ['env', '-u', 'HOME'] }
+    const { code, stdout, stderr } = await outcome(await sandbox.launch(executable, ['gc'], options))
+    expect({ code, stdout }).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(`stopped mcp-it-${pid}.scope: `),
+    })
+    expect(stderr).toContain('HOME is not set')
+    await sandbox.expectNothingLeft(1_000)
   })
 
   test('removes stale files', async ({ sandbox }) => {

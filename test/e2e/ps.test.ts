@@ -1,13 +1,15 @@
-import { readFileSync } from 'node:fs'
 import { describe, expect } from 'vitest'
+import { programOf } from '../../src/proc.ts'
+import { realWorld } from '../../src/real-world.ts'
 import { type Artefact, artefacts, executable } from './harness/artefacts.ts'
 import type { Launched } from './harness/launched.ts'
 import { withoutManager } from './harness/no-manager.ts'
 import { type Outcome, outcome } from './harness/outcome.ts'
 import { isAlive, kill } from './harness/processes.ts'
-import { noLimits, noManager } from './harness/provided.ts'
+import { noLimits, noManager, userManager } from './harness/provided.ts'
 import { type Sandbox, test } from './harness/sandbox.ts'
 import { server } from './harness/servers.ts'
+import { systemctl } from './harness/units.ts'
 import { waitFor } from './harness/wait-for.ts'
 
 interface Row {
@@ -74,7 +76,7 @@ describe.skipIf(noManager).each(artefacts)('ps, $name', (artefact) => {
       unit: `mcp-${name}-${pid}.scope`,
       slice: 'mcp-others.slice',
       pid,
-      client: { pid: process.pid, program: readFileSync(`/proc/${process.pid}/comm`, 'utf8').trim(), alive: true },
+      client: { pid: process.pid, program: programOf(realWorld(), process.pid), alive: true },
       state: 'serving',
       superseded: [],
     })
@@ -102,6 +104,16 @@ describe.skipIf(noManager)('ps', () => {
       { what: 'the shells and their sleeps' },
     )
     expect(row).toMatchObject({ memory: { from: 'cgroup' }, tasks: { from: 'cgroup' } })
+  })
+
+  test.skipIf(noLimits)('shows a limit of the slice if that is the smaller one', async ({ sandbox }) => {
+    const name = uniqueName()
+    const slice = `mcp-${name.replace('-', '')}.slice`
+    sandbox.writeRegistry({ servers: { [name]: { ...server('report'), slice, limits: { tasksMax: 20 } } } })
+    await launchReady(sandbox, name)
+    expect((await running(sandbox, name))[0]?.tasks.max).toBe(20)
+    await systemctl(userManager(), ['set-property', '--runtime', slice, 'TasksMax=17'])
+    expect((await running(sandbox, name))[0]?.tasks.max).toBe(17)
   })
 
   test('shows a server without a scope, and all that it started', async ({ sandbox }) => {
@@ -160,10 +172,21 @@ describe.skipIf(noManager)('ps', () => {
     }
     await ping()
     const idle = async (): Promise<number | undefined> => (await running(sandbox, name))[0]?.idleMs
-    if ((await idle()) === undefined) return skip('this kernel has no /proc/PID/sched')
+    if ((await idle()) === undefined) return skip('this kernel has no /proc/PID/schedstat')
     await waitFor(async () => ((await idle()) ?? 0) > 1_000, { what: 'a second without work' })
     await ping()
     expect(await idle()).toBeLessThan(1_000)
+  })
+
+  test('needs no HOME to show the scopes', async ({ sandbox }) => {
+    const name = uniqueName()
+    sandbox.writeRegistry({ servers: { [name]: server('report') } })
+    const { pid } = await launchReady(sandbox, name)
+    const options = { env: sandbox.envWithManager(), prefix: ['env', '-u', 'HOME'] }
+    const { code, stdout, stderr } = await outcome(await sandbox.launch(executable, ['ps'], options))
+    expect(code).toBe(0)
+    expect(stdout).toMatch(new RegExp(`^${name} +serving +${pid} `, 'm'))
+    expect(stderr).toContain("note: servers without a scope can't be told from others: can't find the home directory")
   })
 
   test('names the secrets that have changed since', async ({ sandbox }) => {
@@ -206,7 +229,7 @@ describe.skipIf(noManager)('ps', () => {
     expect(looks).toHaveLength(2)
     expect(looks.every(({ servers }) => servers.some((row) => row.server === name))).toBe(true)
     expect(Math.abs((looks[1]?.time ?? 0) - (looks[0]?.time ?? 0) - 2_000)).toBeLessThan(1_500)
-    expect(stderr).toBe('ended with 0\n')
+    expect(stderr).toBe('ended with 1\n')
   })
 
   test('--watch redraws a terminal, until Ctrl-C', async ({ sandbox, skip }) => {
@@ -218,6 +241,7 @@ describe.skipIf(noManager)('ps', () => {
     const watch = await sandbox.run(['script', '-qec', command, '/dev/null'], { env: sandbox.envWithManager() })
     await waitFor(() => watch.stdout().toString().split('\u001b[H\u001b[2J').length >= 3, { what: 'two frames' })
     expect(watch.stdout().toString()).toContain(name)
+    expect(watch.stdout().toString()).not.toContain('\u001b[3J')
     watch.stdin.write('\u0003')
     expect((await watch.processEnded).code).toBe(130)
   })
@@ -295,6 +319,15 @@ describe.skipIf(noManager)('stop', () => {
     const launched = await launchReady(sandbox, name)
     expect(await mcpLaunch(sandbox, ['stop', name])).toMatchObject({ code: 0 })
     expect(await launched.processEnded).toEqual({ code: null, signal: 'SIGKILL' })
+  })
+
+  test('a server without a scope, with all that it started', async ({ sandbox }) => {
+    const name = uniqueName()
+    sandbox.writeRegistry({ servers: { [name]: { ...nasty, scope: 'off' } } })
+    await launchReady(sandbox, name)
+    await waitFor(async () => (await running(sandbox, name))[0]?.tasks.used === 4, { what: 'what it starts' })
+    expect(await mcpLaunch(sandbox, ['stop', name])).toMatchObject({ code: 0 })
+    await sandbox.expectNothingLeft(1_000)
   })
 
   test('a suspended server', async ({ sandbox }) => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { gcText, type PsRow, psText, size } from '../../src/report/ps.ts'
+import { gcText, type PsRow, psData, psText, size } from '../../src/report/ps.ts'
 
 const NOW = 1_800_000_000_000
 
@@ -10,8 +10,10 @@ const row: PsRow = {
   unit: 'mcp-github-4194303.scope',
   slice: 'mcp-servers.slice',
   client: { pid: 4_194_302, program: 'node-MainThread', isAlive: true },
+  isBound: true,
   state: 'serving',
   why: undefined,
+  work: '1 2 3',
   idleMs: 3,
   since: NOW - 59 * 60_000,
   memory: { used: 999 * 1024 ** 2, max: 1.5 * 1024 ** 3, from: 'cgroup' },
@@ -37,6 +39,7 @@ test('a table of at most 100 columns, whatever the names', () => {
 
 test('what is wrong stands below', () => {
   const orphan = { ...row, state: 'orphaned' as const, why: 'its client (codex, pid 3) has ended' }
+  expect(psText([{ ...row, start: undefined }], NOW)).toContain('\n    ! its first process has ended; ')
   expect(psText([orphan, { ...row, superseded: ['A', 'B'] }], NOW).split('\n')).toMatchObject([
     expect.stringMatching(/^SERVER/),
     expect.stringMatching(/^github/),
@@ -44,6 +47,33 @@ test('what is wrong stands below', () => {
     expect.stringMatching(/^github/),
     '    ! restart to use the new value: A, B',
     '',
+  ])
+})
+
+test('a server that nothing stops with its client says so', () => {
+  const remark = '    ! it is bound to no client: nothing stops it when its client is killed\n'
+  expect(psText([{ ...row, isBound: false }], NOW)).toContain(remark)
+  expect(psText([row, { ...row, isBound: false, unit: undefined }], NOW)).not.toContain(remark)
+})
+
+test('for programs: these fields, and no other', () => {
+  expect(psData([{ ...row, work: '1 2 3' }], NOW)).toEqual([
+    {
+      server: 'github',
+      pid: 4_194_303,
+      leaderAlive: true,
+      unit: 'mcp-github-4194303.scope',
+      slice: 'mcp-servers.slice',
+      client: { pid: 4_194_302, program: 'node-MainThread', alive: true },
+      bound: true,
+      state: 'serving',
+      idleMs: 3,
+      since: row.since,
+      ageMs: 59 * 60_000,
+      memory: row.memory,
+      tasks: row.tasks,
+      superseded: [],
+    },
   ])
 })
 

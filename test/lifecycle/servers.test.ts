@@ -67,6 +67,43 @@ describe('a server in a scope', () => {
     }
   })
 
+  describe('whose leader has ended', () => {
+    const left = (descriptors: readonly string[]) => ({
+      21: { start: 201, cgroup },
+      22: { start: 202, cgroup, descriptors },
+    })
+    const state = async (descriptors: readonly string[], more: Partial<Machine> = {}, client: object = {}) =>
+      (await only({ shown, ...more, processes: { 10: { ...CLIENT[10], ...client }, ...left(descriptors) } })).state
+
+    test('is serving while its client has the other end of its stdin', async () => {
+      const pipes = { descriptors: ['/dev/null', 'pipe:[8]', 'pipe:[7]'] }
+      expect(await state(['pipe:[7]', 'pipe:[8]'], {}, pipes)).toBe('serving')
+      expect(await state(['socket:[7]'], { sockets: { 7: 3 } })).toBe('serving')
+    })
+
+    test('is orphaned when its client has closed that, though it may still read', async () => {
+      const pipes = { descriptors: ['/dev/null', 'pipe:[8]'] }
+      expect(await state(['pipe:[7]', 'pipe:[8]'], {}, pipes)).toBe('orphaned')
+      expect(await state(['socket:[7]', 'socket:[8]'], { sockets: { 7: 2, 8: 3 } })).toBe('orphaned')
+      expect(await state(['/dev/null', 'pipe:[8]'], {}, pipes)).toBe('orphaned')
+      expect(await state(['/home/u/file'], {}, { descriptors: ['/home/u/file'] })).toBe('orphaned')
+      expect(await state([])).toBe('orphaned')
+    })
+
+    test('is serving where that can’t be told', async () => {
+      expect(await state(['EACCES'])).toBe('serving')
+      expect(await state(['pipe:[7]'], {}, { descriptors: ['EACCES'] })).toBe('serving')
+      expect(await state(['socket:[7]'], { sockets: { 8: 2 } })).toBe('serving')
+      const unbound = shownScope('it', 20)
+      expect((await only({ shown: unbound, processes: left(['pipe:[7]']) })).state).toBe('serving')
+    })
+
+    test('is orphaned in any case when its client has ended', async () => {
+      const processes = left(['socket:[7]'])
+      expect((await only({ shown, processes, sockets: { 7: 3 } })).state).toBe('orphaned')
+    })
+  })
+
   test('of which nothing can be seen is no orphan', async () => {
     expect(await only({ processes: {}, shown })).toMatchObject({ state: 'unseen', why: undefined })
     expect((await only({ processes: { 20: { ...leader, state: 'Z' } }, shown })).state).toBe('unseen')
@@ -79,6 +116,53 @@ describe('a server in a scope', () => {
   test('that is being stopped says so', async () => {
     const stopping = shownScope('it', 20, { ...BOUND, ActiveState: 'deactivating' })
     expect((await only({ processes: { 20: leader }, shown: stopping })).state).toBe('stopping')
+  })
+
+  test('whose first thread has ended is there as long as another is', async () => {
+    const processes = { ...CLIENT, 20: { ...leader, state: 'Z', threads: 3 } }
+    expect(await only({ processes, shown })).toMatchObject({ state: 'serving', start: 200 })
+    const client = { 10: { start: 100, state: 'Z', threads: 2 }, 20: leader }
+    expect((await only({ processes: client, shown })).state).toBe('serving')
+  })
+
+  test('may be bound or not', async () => {
+    expect((await only({ processes: { ...CLIENT, 20: leader }, shown })).isBound).toBe(true)
+    expect((await only({ processes: { ...CLIENT, 20: leader }, shown: shownScope('it', 20) })).isBound).toBe(false)
+  })
+
+  describe('has the smallest limit', () => {
+    const measured = { MemoryCurrent: '5000', MemoryMax: '9000', TasksCurrent: '3', TasksMax: 'infinity' }
+    const limits = async (files: Readonly<Record<string, string>>) => {
+      const { memory, tasks } = await only({ processes: { 20: leader }, shown: shownScope('it', 20, measured), files })
+      return [memory.max, tasks.max]
+    }
+
+    test('of its own, its slice and all above, with version 2 of cgroups', async () => {
+      const top = '/sys/fs/cgroup'
+      expect(
+        await limits({ [`${top}/mcp.slice/memory.max`]: 'max\n', [`${top}/mcp.slice/pids.max`]: 'max\n' }),
+      ).toEqual([9000, undefined])
+      expect(
+        await limits({
+          [`${top}${cgroup}/pids.max`]: '70\n',
+          [`${top}/mcp.slice/memory.max`]: '8000\n',
+          [`${top}/mcp.slice/pids.max`]: '60\n',
+          [`${top}/memory.max`]: '7000\n',
+        }),
+      ).toEqual([7000, 60])
+    })
+
+    test('with version 1, where each controller has paths of its own', async () => {
+      const top = '/sys/fs/cgroup'
+      expect(
+        await limits({
+          '/proc/20/cgroup': `5:pids:${cgroup}\n4:memory:/m\n1:name=systemd:${cgroup}\n0::${cgroup}\n`,
+          [`${top}/memory/m/memory.limit_in_bytes`]: '9223372036854771712\n',
+          [`${top}/memory/memory.limit_in_bytes`]: '6000\n',
+          [`${top}/pids/mcp.slice/pids.max`]: '50\n',
+        }),
+      ).toEqual([6000, 50])
+    })
   })
 
   test('is measured by systemd, else process by process', async () => {
@@ -112,6 +196,12 @@ describe('an older scope, bound to nobody', () => {
     expect((await only({ processes: younger, shown, audit })).state).toBe('orphaned')
   })
 
+  test('has none from a line of another boot', async () => {
+    const audit = [logged('it', 20, 200, 10, { unit, boot: 'another' })]
+    const server = await only({ processes: { 20: { start: 200, cgroup } }, shown, audit })
+    expect(server).toMatchObject({ client: undefined, state: 'serving' })
+  })
+
   test('has none from a line about another process of that pid', async () => {
     const audit = [logged('it', 20, 150, 10, { unit })]
     const server = await only({ processes: { 20: { start: 200, cgroup } }, shown, audit })
@@ -142,6 +232,13 @@ describe('a server without a scope', () => {
     expect(await look({ processes: { 20: { start: 200 } }, audit: [logged('it', 20, 0, 10)] })).toEqual([])
   })
 
+  test('is not the process that has the pid and the start time of one of another boot', async () => {
+    for (const boot of ['5e5e5e5e-1111-2222-3333-444444444444', undefined]) {
+      const older = logged('it', 20, 200, 10, { boot })
+      expect(await look({ processes: { 20: { start: 200 } }, audit: [older] })).toEqual([])
+    }
+  })
+
   test.each([{}, { server: 1 }, { pid: 'x' }, { start: null }])('a line that is none: %j', async (damage) => {
     const line = { ...logged('it', 20, 200, 10), ...damage }
     const expected = Object.keys(damage).length === 0 ? 1 : 0
@@ -149,32 +246,13 @@ describe('a server without a scope', () => {
   })
 })
 
-describe('idle', () => {
-  const shown = shownScope('it', 20, BOUND)
-  const at = (lastRunMs: number | undefined, childMs = 0) => ({
-    nowMs: 5_000_000,
-    shown,
-    processes: {
-      ...CLIENT,
-      20: { start: 200, cgroup, ...(lastRunMs === undefined ? {} : { lastRunMs }) },
-      21: { start: 201, cgroup, lastRunMs: childMs },
-    },
-  })
-
-  test('after ten minutes in which none of it was on a CPU', async () => {
-    expect(await only(at(4_400_000))).toMatchObject({ state: 'idle', idleMs: 600_000 })
-    expect(await only(at(4_400_001))).toMatchObject({ state: 'serving', idleMs: 599_999 })
-    expect(await only(at(1_000_000, 4_999_000))).toMatchObject({ state: 'serving', idleMs: 1_000 })
-  })
-
-  test('is not told where the kernel doesn’t', async () => {
-    expect(await only(at(undefined))).toMatchObject({ state: 'serving', idleMs: undefined })
-  })
-
-  test('an orphan is an orphan first', async () => {
-    const { 20: leader } = at(1).processes
-    expect((await only({ ...at(1), processes: { 20: leader } })).state).toBe('orphaned')
-  })
+test('without HOME there is no audit log, and that is said', async () => {
+  const told = { processes: { ...CLIENT, 20: { start: 200, cgroup } }, shown: shownScope('it', 20, BOUND) }
+  const { servers, notes } = await lookAround({ ...machine(told), env: { PATH: '/usr/bin' } }, HOST)
+  expect(servers).toMatchObject([{ server: 'it', state: 'serving' }])
+  expect(notes).toEqual([
+    "servers without a scope can't be told from others: can't find the home directory: HOME is not set",
+  ])
 })
 
 test('without a manager only what the audit log tells, and that is said', async () => {
