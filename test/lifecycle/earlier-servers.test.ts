@@ -39,14 +39,14 @@ function launcher(units: Readonly<Record<string, string>>) {
       },
     },
   })
-  const launch = (watch: typeof WATCH | { readonly why: string } = WATCH) =>
-    cleanUpBehind(world, { runtimeDirectory, parent: { pid: process.pid } }, watch)
+  const launch = (inScope = true) =>
+    cleanUpBehind(world, { runtimeDirectory, parent: { pid: process.pid } }, inScope ? WATCH : undefined)
   return { runtimeDirectory, started, read, launch }
 }
 
-async function count(units: Readonly<Record<string, string>>, watch?: { readonly why: string }): Promise<number> {
+async function count(units: Readonly<Record<string, string>>, inScope = true): Promise<number> {
   const { launch, started } = launcher(units)
-  await launch(watch)
+  await launch(inScope)
   return started.length
 }
 
@@ -67,7 +67,7 @@ test('and for nothing else', async () => {
   expect(await count({ [`mcp-it-${NOBODY}.scope`]: file('mcp-client-10-99.service') })).toBe(0)
   expect(await count({ [`mcp-it-${NOBODY}.scope`]: file('mcp-client-10-1001.service') })).toBe(0)
   expect(await count({ [`run-${NOBODY}.scope`]: OWN, 'mcp-client-10-100.service': OWN })).toBe(0)
-  expect(await count({ [`mcp-it-${NOBODY}.scope`]: OWN }, { why: 'no scope' })).toBe(0)
+  expect(await count({ [`mcp-it-${NOBODY}.scope`]: OWN }, false)).toBe(0)
 })
 
 test('of servers that run not even a file is read', async () => {
