@@ -1,3 +1,4 @@
+import { statOf } from '../proc.ts'
 import type { World } from '../world.ts'
 import { isStdinHeld } from './stdin.ts'
 
@@ -43,20 +44,9 @@ export function lookAtParent(world: World): Parent {
  * container does, can't be told from a client.
  */
 function isOrphan(world: World, parentPid: number): boolean {
-  const own = family(world, world.pid)
-  const parent = family(world, parentPid)
+  const own = statOf(world, world.pid)
+  const parent = statOf(world, parentPid)
   // Another pid namespace's /proc would tell of strangers.
   if (own?.parent !== parentPid || parent === undefined) return false
   return own.session > 0 && own.session !== world.pid && own.session !== parent.session
-}
-
-/** Fields 4 and 6 of `/proc/PID/stat` (proc(5)). */
-function family(world: World, pid: number): { readonly parent: number; readonly session: number } | undefined {
-  try {
-    const stat = world.files.read(`/proc/${pid}/stat`).toString('latin1')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return { parent: Number(fields[1]), session: Number(fields[3]) }
-  } catch {
-    return undefined
-  }
 }

@@ -14,10 +14,11 @@ const CONNECTED_REFERENCES = 3
 export function mayBeServed(world: World, pids: readonly number[], client: number | undefined): boolean {
   return pids.some((pid) => {
     const stdin = link(world, `/proc/${pid}/fd/0`)
+    if (stdin === undefined || stdin === '/dev/null') return false
     if (stdin === 'unknown') return true
-    if (stdin?.startsWith('pipe:') === true) return client === undefined || holds(world, client, stdin)
-    const socket = /^socket:\[(\d+)\]$/.exec(stdin ?? '')?.[1]
-    return socket !== undefined && isPeerOpen(world, socket)
+    if (stdin.startsWith('pipe:')) return client === undefined || holds(world, client, stdin)
+    const socket = /^socket:\[(\d+)\]$/.exec(stdin)?.[1]
+    return socket === undefined ? !isFile(world, `/proc/${pid}/fd/0`) : isPeerOpen(world, socket)
   })
 }
 
@@ -28,6 +29,15 @@ function link(world: World, path: string): string | 'unknown' | undefined {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     return code === 'ENOENT' || code === 'ESRCH' ? undefined : 'unknown'
+  }
+}
+
+/** Nobody can be told at the other end of a terminal or of a pipe with a name. */
+function isFile(world: World, path: string): boolean {
+  try {
+    return world.files.stat(path)?.kind !== 'other'
+  } catch {
+    return false
   }
 }
 

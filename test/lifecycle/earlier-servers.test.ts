@@ -1,7 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { type ClientWatch, NO_SCOPE, type NoWatch } from '../../src/lifecycle/client-watch.ts'
 import { cleanUpBehind } from '../../src/lifecycle/earlier-servers.ts'
 import type { Environment } from '../../src/world.ts'
 import { temporaryDirectory } from '../temporary.ts'
@@ -9,7 +8,7 @@ import { testWorld } from '../world.ts'
 
 /** Greater than any pid (proc(5), pid_max). */
 const NOBODY = 4_194_305
-const WATCH = { unit: 'mcp-client-0a1b2c3d@10-100.service', prefix: 'mcp-client-0a1b2c3d@' }
+const WATCH = { unit: 'mcp-client-10-100.service' }
 const file = (watch: string) => `[Unit]\nDescription=MCP server it\n[Unit]\nBindsTo=${watch}\n`
 const OWN = file(WATCH.unit)
 
@@ -40,14 +39,14 @@ function launcher(units: Readonly<Record<string, string>>) {
       },
     },
   })
-  const launch = (watch: ClientWatch | NoWatch = WATCH) =>
-    cleanUpBehind(world, { runtimeDirectory, parent: { pid: process.pid } }, watch)
+  const launch = (inScope = true) =>
+    cleanUpBehind(world, { runtimeDirectory, parent: { pid: process.pid } }, inScope ? WATCH : undefined)
   return { runtimeDirectory, started, read, launch }
 }
 
-async function count(units: Readonly<Record<string, string>>, watch?: NoWatch): Promise<number> {
+async function count(units: Readonly<Record<string, string>>, inScope = true): Promise<number> {
   const { launch, started } = launcher(units)
-  await launch(watch)
+  await launch(inScope)
   return started.length
 }
 
@@ -68,7 +67,7 @@ test('and for nothing else', async () => {
   expect(await count({ [`mcp-it-${NOBODY}.scope`]: file('mcp-client-10-99.service') })).toBe(0)
   expect(await count({ [`mcp-it-${NOBODY}.scope`]: file('mcp-client-10-1001.service') })).toBe(0)
   expect(await count({ [`run-${NOBODY}.scope`]: OWN, 'mcp-client-10-100.service': OWN })).toBe(0)
-  expect(await count({ [`mcp-it-${NOBODY}.scope`]: OWN }, NO_SCOPE)).toBe(0)
+  expect(await count({ [`mcp-it-${NOBODY}.scope`]: OWN }, false)).toBe(0)
 })
 
 test('of servers that run not even a file is read', async () => {

@@ -61,7 +61,11 @@ export function machine(
       ...real.files,
       read: (path) => Buffer.from(read(path)),
       lstat: (path) => (all()[Number(/^\/proc\/(\d+)$/.exec(path)?.[1])] === undefined ? undefined : ENTRY),
-      stat: () => undefined,
+      stat(path) {
+        const [, pid, descriptor] = /^\/proc\/(\d+)\/fd\/(\d+)$/.exec(path) ?? []
+        const target = descriptorsOf(pid)[Number(descriptor)]
+        return target === undefined ? undefined : { ...ENTRY, kind: target.startsWith('/home') ? 'file' : 'other' }
+      },
       list(path) {
         if (path === '/proc') return [...Object.keys(all()), 'self', 'cpuinfo']
         const [, pid, directory] = /^\/proc\/(\d+)\/(task|fd)$/.exec(path) ?? []

@@ -92,6 +92,7 @@ describe('a server in a scope', () => {
 
     test('is serving where that can’t be told', async () => {
       expect(await state(['EACCES'])).toBe('serving')
+      expect(await state(['/dev/pts/1'])).toBe('serving')
       expect(await state(['pipe:[7]'], {}, { descriptors: ['EACCES'] })).toBe('serving')
       expect(await state(['socket:[7]'], { sockets: { 8: 2 } })).toBe('serving')
       const unbound = shownScope('it', 20)
