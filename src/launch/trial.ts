@@ -35,8 +35,8 @@ const NOTHING = ['/bin/sh', '-c', ':'] as const
 /**
  * Once the launcher has become `systemd-run` there is no way back, so each part is tried first: the scope with the
  * very properties of this server, on the manager that listens now, and bound to a watch. What came of it is remembered
- * until a tool, the manager, its units, the boot or the day changes; a scope that could not be had is
- * tried again at the next launch.
+ * until a tool, the manager, its unit files, our namespaces, the boot or the day changes; a scope that could not be had
+ * is tried again at the next launch.
  *
  * @param request undefined if the server wants no scope.
  * @param anew nothing is taken from memory, and what doesn't work any more is forgotten.

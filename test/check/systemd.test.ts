@@ -11,7 +11,12 @@ import { testWorld } from '../world.ts'
 const ALL_HELD = 'memory.max 67112960\npids.max 77\ncpu.max 37000 100000\n'
 
 /** A machine whose systemd-run makes every scope, and whose kernel holds these limits for them. */
-function machine({ limits = ALL_HELD, refuses = false, platform = 'linux' as NodeJS.Platform }): World {
+function machine({
+  limits = ALL_HELD,
+  refuses = false,
+  refusesWatch = false,
+  platform = 'linux' as NodeJS.Platform,
+}): World {
   const home = temporaryDirectory()
   const runtime = join(home, 'runtime')
   mkdirSync(join(runtime, 'systemd'), { recursive: true, mode: 0o700 })
@@ -20,7 +25,8 @@ function machine({ limits = ALL_HELD, refuses = false, platform = 'linux' as Nod
   const run = (program: { args: readonly string[]; file: string }): Promise<Finished> => {
     const isScope = program.file.endsWith('systemd-run')
     const stdout = Buffer.from(isScope && program.args.includes('-s') ? limits : '')
-    const failed = isScope && refuses
+    const isBound = program.args.some((word) => word.startsWith('BindsTo='))
+    const failed = isScope && (refuses || (refusesWatch && isBound))
     return Promise.resolve({
       stdout,
       stderr: failed ? 'Failed to start transient scope unit: no' : '',
@@ -83,6 +89,23 @@ test.each([
   expect(await findings(machine({ refuses: true }), { scope })).toContain(
     `${severity} no scope in "mcp-servers.slice": ${why}`,
   )
+})
+
+test('a scope that can’t be bound to a watch', async () => {
+  const why = 'scopes outlive a client that is killed: Failed to start transient scope unit: no'
+  expect(await findings(machine({ refusesWatch: true }), {})).toEqual([
+    'ok scope in "mcp-servers.slice": for it',
+    `warning no client watch: ${why}`,
+    ...FINE,
+  ])
+})
+
+test('what launches remember of an earlier day of this machine isn’t believed', async () => {
+  const world = machine({})
+  expect(await findings(world, {})).toContain(WATCH)
+  const refusing = machine({ refuses: true })
+  const found = await findings({ ...refusing, env: world.env }, {})
+  expect(found).toContainEqual(expect.stringMatching(/^warning no scope in "mcp-servers.slice"/))
 })
 
 test('macOS has none of it', async () => {
