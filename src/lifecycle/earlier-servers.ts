@@ -28,15 +28,18 @@ export async function cleanUpBehind(
 ): Promise<void> {
   if (runtimeDirectory === undefined || watch === undefined || !('unit' in watch)) return
   if (!hasLeftovers(world, `${runtimeDirectory}/systemd/transient`, watch.unit)) return
-  // A name that `gc` removes when the client has ended (`stale-files.ts`).
-  const claim = `${runtimeDirectory}/mcp-launch/clients/${parent.pid}.${processStart(world, parent.pid)}.new`
-  if (!isClaimed(world, claim)) return
+  if (!isClaimed(world, claimOf(world, runtimeDirectory, parent.pid))) return
   const names = Object.keys(world.env).filter((name) => NEEDED.test(name))
   const env = Object.fromEntries(names.map((name) => [name, world.env[name] ?? '']))
   const argv = [...world.processes.self, 'gc', '--of-client', String(parent.pid)] as const
   await world.processes.startDetached(argv, { ...env, XDG_RUNTIME_DIR: runtimeDirectory }).catch(() => {
     // The next launch tries again.
   })
+}
+
+/** Says that `gc` is on its way for this client, and removes it when it is done; a name that any `gc` knows as stale. */
+export function claimOf(world: World, runtimeDirectory: string, client: number): string {
+  return `${runtimeDirectory}/mcp-launch/clients/${client}.${processStart(world, client)}.new`
 }
 
 /** systemd keeps a file there for each unit that was made at run time, as long as it has a process. */

@@ -1,5 +1,6 @@
 import { errnoWords, LaunchError } from '../errors.ts'
 import type { World } from '../world.ts'
+import { claimOf } from './earlier-servers.ts'
 import type { ManagerHost, Systemctl } from './manager.ts'
 import { isClientAlive, lookAround } from './servers.ts'
 import { type StaleFile, staleFiles } from './stale-files.ts'
@@ -27,9 +28,14 @@ const WATCH_STOP_MS = 30_000
 
 /** Stops what earlier servers of a client that lives have left and nobody is served by; nothing else. */
 export async function stopLeftoversOf(world: World, host: ManagerHost, client: number): Promise<void> {
-  const look = await lookAround(world, host)
-  const left = look.servers.filter((server) => server.state === 'orphaned' && server.client?.pid === client)
-  await stopServers(world, host, look, left)
+  const claim = host.runtimeDirectory === undefined ? undefined : claimOf(world, host.runtimeDirectory, client)
+  try {
+    const look = await lookAround(world, host)
+    const left = look.servers.filter((server) => server.state === 'orphaned' && server.client?.pid === client)
+    await stopServers(world, host, look, left)
+  } finally {
+    if (claim !== undefined) world.files.remove(claim)
+  }
 }
 
 /**

@@ -148,8 +148,10 @@ describe.skipIf(noManager)('ps', () => {
   test('tells leftovers of a server that has ended', async ({ sandbox }) => {
     const name = uniqueName()
     sandbox.writeRegistry({ servers: { [name]: nasty } })
-    const launched = await launchReady(sandbox, name)
-    kill(launched.pid)
+    // A client of its own: a launch of another test's would clean up behind this one.
+    await lines(await launchReady(sandbox, name, client(1)), 1)
+    const pid = (await running(sandbox, name))[0]?.pid as number
+    kill(pid)
     const [row] = await waitFor(
       async () => {
         const rows = await running(sandbox, name)
@@ -157,7 +159,7 @@ describe.skipIf(noManager)('ps', () => {
       },
       { what: 'the orphans' },
     )
-    expect(row).toMatchObject({ pid: launched.pid, state: 'orphaned', client: { alive: true } })
+    expect(row).toMatchObject({ pid, state: 'orphaned', client: { alive: true } })
     expect(row?.why).toMatch(/^the server itself has ended and left (a process|\d processes)$/)
   })
 

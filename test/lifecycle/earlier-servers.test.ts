@@ -8,7 +8,7 @@ import { testWorld } from '../world.ts'
 
 /** Greater than any pid (proc(5), pid_max). */
 const NOBODY = 4_194_305
-const WATCH = { unit: 'mcp-client-10-100.service' }
+const WATCH = { unit: 'mcp-client-0a1b2c3d@10-100.service', prefix: 'mcp-client-0a1b2c3d@' }
 const file = (watch: string) => `[Unit]\nDescription=MCP server it\n[Unit]\nBindsTo=${watch}\n`
 const OWN = file(WATCH.unit)
 
