@@ -31,8 +31,8 @@ export interface Conversation {
   /** From the start of the process to the last answer, or to the failure. */
   readonly readyMs: number
   readonly failure?: {
-    /** `refused`: it answered with an error, or with what is no MCP. */
-    readonly kind: 'not started' | 'ended' | 'late' | 'refused'
+    /** `refused`: it answered with an error. `flooded`: there was no end to what is no JSON-RPC. */
+    readonly kind: 'not started' | 'ended' | 'late' | 'refused' | 'flooded'
     /** What the server or the SDK said. */
     readonly message: string
   }
@@ -50,9 +50,9 @@ const LONGEST_MS = 2 ** 31 - 1
 
 /** Starts the server, shakes hands, asks for its tools, page by page, and ends it. Never rejects. */
 export async function converse(call: Call): Promise<Conversation> {
-  const transport = new WatchedTransport(call)
-  const client = new Client(call.client)
   const limit = new AbortController()
+  const transport = new WatchedTransport(call, () => limit.abort())
+  const client = new Client(call.client)
   const timer = setTimeout(() => limit.abort(), call.limitMs)
   const options = { signal: limit.signal, timeout: LONGEST_MS, maxTotalTimeout: LONGEST_MS }
   const startedAt = performance.now()

@@ -85,6 +85,8 @@ function failure(name: string, heard: Heard, limits: Limits, words: LauncherWord
       return heard.stray.lines > 0
         ? error(`no answer within ${seconds(limits.limitMs)}; ${strayWords(heard, limits)}`, LOG_TO_STDERR)
         : error(`not ready within ${seconds(limits.limitMs)}: no answer to ${request}`, byHand)
+    case 'flooded':
+      return error(`it floods stdout with what is no MCP${firstStray(heard, limits)}`, LOG_TO_STDERR)
     case 'not started':
       return error('mcp-launch itself could not be started', 'install it anew')
     default:
@@ -125,8 +127,14 @@ function remarks(heard: Heard, limits: Limits): Remark[] {
   ]
 }
 
-function strayWords({ stray }: Heard, { clean }: Limits): string {
-  return `it wrote ${count(stray.lines, 'line')} to stdout that ${stray.lines === 1 ? 'is' : 'are'} no MCP: ${cut(clean(stray.first))}`
+function strayWords(heard: Heard, limits: Limits): string {
+  const { lines } = heard.stray
+  return `it wrote ${count(lines, 'line')} to stdout that ${lines === 1 ? 'is' : 'are'} no MCP${firstStray(heard, limits)}`
+}
+
+function firstStray({ stray }: Heard, { clean }: Limits): string {
+  const text = cut(clean(stray.first))
+  return text === '' ? '' : `: ${text}`
 }
 
 function figures(heard: Heard, { deadlineMs, clean }: Limits): Handshake {
@@ -188,6 +196,6 @@ function lastLines(stderr: string, unknown: readonly string[]): Pick<Finding, 's
 }
 
 function cut(text: string, length = SHOWN_CHARACTERS): string {
-  const line = text.replace(/\s+/g, ' ').trim()
+  const line = text.replace(/[\s\p{Cc}]+/gu, ' ').trim()
   return line.length <= length ? line : `${line.slice(0, length)}…`
 }

@@ -202,6 +202,7 @@ const BROKEN: readonly Broken[] = [
     arrange: registered(sh('echo "Listening on stdio"; echo "{\\"level\\": \\"info\\"}"; cat >/dev/null')),
     args: ['--as', 'opencode'],
   },
+  { what: 'floods stdout', code: 1, arrange: registered(sh('exec yes starting up 2>/dev/null')) },
   { what: 'exits at once', code: 1, arrange: withDemo(sh(LEAKS)) },
   { what: 'hangs', code: 1, arrange: registered(sh('cat >/dev/null')), args: ['--as', 'opencode'] },
   {
@@ -385,6 +386,28 @@ describe.each(artefacts)('$name', (artefact) => {
       'note     server       server "it": the end of its input doesn\'t end it: it took SIGTERM\n',
     )
     expect(stdout).toContain('note     server       server "it": it left processes behind, which were ended: sleep\n')
+  })
+
+  test.for([
+    { what: 'lines', script: 'exec yes' },
+    { what: 'one line', script: 'exec cat /dev/zero' },
+    { what: 'a message without end', script: 'cat /dev/zero | tr "\\0" "{"' },
+  ])('a flood on stdout: $what', async ({ script }, { sandbox }) => {
+    registered(sh(script))(sandbox)
+    const { stdout, code } = await check(sandbox, artefact)
+    expect(code).toBe(1)
+    expect(stdout).toContain('server "it": it floods stdout with what is no MCP')
+    expect(stdout).toContain('hint: have it write its log to stderr')
+  })
+
+  test.for([
+    { what: 'messages', script: `exec yes '{"jsonrpc":"2.0","method":"notifications/message"}'` },
+    { what: 'stderr', script: 'exec yes >&2' },
+  ])('a flood of $what doesn’t stop the clock', async ({ script }, { sandbox }) => {
+    registered(sh(script))(sandbox)
+    const { stdout, code } = await check(sandbox, artefact, ['--as', 'opencode'])
+    expect(code).toBe(1)
+    expect(stdout).toContain('server "it": not ready within 5 s: no answer to "initialize"')
   })
 
   test('a check that is killed leaves nothing', async ({ sandbox }) => {
