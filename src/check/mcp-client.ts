@@ -17,6 +17,8 @@ export interface Call {
   readonly limitMs: number
   /** What the client calls itself. */
   readonly client: { readonly name: string; readonly version: string }
+  /** Gives the conversation up, as if it were too late. */
+  readonly stop: AbortSignal
   /** Told the pid before the server is asked to end: later nobody knows any more which processes were its children. */
   readonly beforeEnd: (pid: number) => void
 }
@@ -54,6 +56,7 @@ export async function converse(call: Call): Promise<Conversation> {
   const transport = new WatchedTransport(call, () => limit.abort())
   const client = new Client(call.client)
   const timer = setTimeout(() => limit.abort(), call.limitMs)
+  call.stop.addEventListener('abort', () => limit.abort())
   const options = { signal: limit.signal, timeout: LONGEST_MS, maxTotalTimeout: LONGEST_MS }
   const startedAt = performance.now()
   let tools: number | undefined

@@ -1,4 +1,5 @@
-import type { Environment, Finished, Processes, Program } from '../world.ts'
+import { CHECK_MARK, type Environment, type Finished, type Processes, type Program } from '../world.ts'
+import { beforeDeath } from './signals.ts'
 
 const OUTPUT_LIMIT_BYTES = 4 * 1024 * 1024
 
@@ -17,6 +18,7 @@ export const processes: Processes = {
   },
   startDetached,
   run,
+  beforeDeath,
   replace({ file, argv, env, cwd }) {
     const { execve } = process
     if (execve === undefined) throw new Error('no process.execve')
@@ -25,7 +27,8 @@ export const processes: Processes = {
     for (const signal of ['SIGPIPE', 'SIGXFSZ'] as const) process.on(signal, () => {})
     // Node prints an ExperimentalWarning about execve to the stderr that the server is about to own.
     process.removeAllListeners('warning')
-    execve.call(process, file, [...argv], { ...env })
+    const mark = process.env[CHECK_MARK]
+    execve.call(process, file, [...argv], mark === undefined ? { ...env } : { ...env, [CHECK_MARK]: mark })
     throw new Error('execve returned')
   },
 }

@@ -71,6 +71,24 @@ const NO_TOOLS = `console.log(JSON.stringify({ jsonrpc: '2.0', id, result: { too
 
 const sh = (script: string) => ({ command: 'sh', args: ['-c', script] })
 
+/** It heeds no end, has a child in a session of its own, and no scope that would end them. */
+const STUBBORN = {
+  ...sh(`trap '' TERM INT HUP; setsid sleep 1000 & while :; do sleep 1; done`),
+  scope: 'off',
+  deathSignal: 'off',
+}
+
+/** Has that signal end a check while its server runs; nothing is left the moment that it has. */
+async function interrupted(sandbox: Sandbox, artefact: Artefact, signal: NodeJS.Signals): Promise<Outcome> {
+  const checking = await sandbox.launch(artefact, ['check'])
+  const isUp = async () => (await sandbox.leftovers()).some((one) => one.endsWith('sleep 1000'))
+  await waitFor(isUp, { what: 'the server' })
+  checking.kill(signal)
+  const ended = await outcome(checking)
+  await sandbox.expectNothingLeft(1_000)
+  return ended
+}
+
 /** A set-up in which `it` can't work; the golden file has what is found. */
 interface Broken {
   readonly what: string
@@ -410,6 +428,31 @@ describe.each(artefacts)('$name', (artefact) => {
     expect(stdout).toContain('server "it": not ready within 5 s: no answer to "initialize"')
   })
 
+  test('what has lost its parents is ended too', async ({ sandbox }) => {
+    const script = '(setsid sh -c "(exec sleep 603) & (exec sleep 604) &" >/dev/null 2>&1 </dev/null &); exit 1'
+    registered({ ...sh(script), scope: 'off', inheritEnv: 'minimal' })(sandbox)
+    const { stdout } = await check(sandbox, artefact)
+    expect(stdout).toContain('server "it": it left processes behind, which were ended: sleep, sleep\n')
+  })
+
+  test('Ctrl-C ends the servers first', async ({ sandbox }) => {
+    registered(STUBBORN)(sandbox)
+    expect(await interrupted(sandbox, artefact, 'SIGINT')).toMatchObject({ code: null, signal: 'SIGINT', stderr: '' })
+  })
+
+  test('nobody reads any more: what still runs is ended', async ({ sandbox }) => {
+    sandbox.writeRegistry({ servers: { a: sh('exit 1'), b: sh('sleep 1; exit 1'), c: STUBBORN } })
+    const reader = 'while read -r line; do case $line in *\'server "a"\'*) exit;; esac; done'
+    const script = `{ "$@"; echo "$?" >&2; } | ${reader}`
+    expect(await outcome(await sandbox.run(['sh', '-c', script, 'sh', ...artefact.argv, 'check']))).toEqual({
+      code: 0,
+      signal: null,
+      stdout: '',
+      stderr: '1\n',
+    })
+    await sandbox.expectNothingLeft(1_000)
+  })
+
   test('a check that is killed leaves nothing', async ({ sandbox }) => {
     registered({ command: 'sleep', args: ['1000'] })(sandbox)
     const checking = await sandbox.launch(artefact, ['check'])
@@ -418,6 +461,11 @@ describe.each(artefacts)('$name', (artefact) => {
     checking.kill('SIGKILL')
     await sandbox.expectNothingLeft()
   })
+})
+
+test.for(['SIGTERM', 'SIGHUP'] as const)('%s ends the servers first', async (signal, { sandbox }) => {
+  registered(STUBBORN)(sandbox)
+  expect(await interrupted(sandbox, executable, signal)).toMatchObject({ code: null, signal, stderr: '' })
 })
 
 test('the executable needs no file beside it', async ({ sandbox }) => {
