@@ -2,7 +2,7 @@ import { LaunchError } from '../errors.ts'
 import type { ServerEntry } from '../registry/entry.ts'
 import type { Outcome } from '../secrets/source.ts'
 import type { World } from '../world.ts'
-import { type ClientProfile, deadlineOf, environmentOf, profileWords } from './clients.ts'
+import { type ClientProfile, deadlineOf, environmentOf, profileWords, shortenedBy } from './clients.ts'
 import { type Area, errorFindings, once, type Report } from './finding.ts'
 import { checkKeys } from './keys.ts'
 import { onepasswordUse } from './onepassword-use.ts'
@@ -61,7 +61,12 @@ export async function check(world: World, request: CheckRequest, watcher: Watche
   const option = request.registry === undefined ? [] : ['--registry', context.registryPath]
   const launcher: Start['launcher'] = [...world.processes.self, ...option]
   await stage('server', () =>
-    checkServers(seen, servers, { launcher, deadlineMs, context, outcomes }, { ...watcher, report }),
+    checkServers(
+      seen,
+      servers,
+      { launcher, deadlineMs, shortenedBy: client && shortenedBy(client, world.env), context, outcomes },
+      { ...watcher, report },
+    ),
   )
 }
 

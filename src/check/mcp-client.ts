@@ -1,5 +1,6 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import type { RequestOptions } from '@modelcontextprotocol/sdk/shared/protocol.js'
+import { SUPPORTED_PROTOCOL_VERSIONS } from '@modelcontextprotocol/sdk/types.js'
 import { WatchedTransport } from './watched-transport.ts'
 
 /*
@@ -33,9 +34,12 @@ export interface Conversation {
   /** From the start of the process to the last answer, or to the failure. */
   readonly readyMs: number
   readonly failure?: {
-    /** `refused`: it answered with an error. `flooded`: there was no end to what is no JSON-RPC. */
-    readonly kind: 'not started' | 'ended' | 'late' | 'refused' | 'flooded'
-    /** What the server or the SDK said. */
+    /**
+     * `refused`: it answered with an error. `protocol`: with a version that the SDK doesn't know. `silent`: it closed its
+     * output and lives. `flooded`: there was no end to what is no JSON-RPC.
+     */
+    readonly kind: 'not started' | 'ended' | 'late' | 'refused' | 'protocol' | 'silent' | 'flooded'
+    /** What the server or the SDK said; of `protocol` the server's version and, after a colon, the SDK's. */
     readonly message: string
   }
   readonly end: { readonly code: number | null; readonly signal: string | null }
@@ -49,6 +53,9 @@ export interface Conversation {
 
 /** `setTimeout` takes no more; the SDK's own time-outs must not come before ours. */
 const LONGEST_MS = 2 ** 31 - 1
+
+/** The SDK's own words (Client.connect). */
+const UNKNOWN_PROTOCOL = /^Server's protocol version is not supported: (.*)$/s
 
 /** Starts the server, shakes hands, asks for its tools, page by page, and ends it. Never rejects. */
 export async function converse(call: Call): Promise<Conversation> {
@@ -64,8 +71,11 @@ export async function converse(call: Call): Promise<Conversation> {
   try {
     tools = await Promise.race([talk(client, transport, options), transport.gone, aborted(limit.signal)])
   } catch (error) {
-    const kind = limit.signal.aborted ? 'late' : await transport.failureKind()
-    failure = { kind, message: error instanceof Error ? error.message : String(error) }
+    const message = error instanceof Error ? error.message : String(error)
+    const [, version] = UNKNOWN_PROTOCOL.exec(message) ?? []
+    if (limit.signal.aborted) failure = { kind: 'late', message }
+    else if (version === undefined) failure = { kind: await transport.failureKind(), message }
+    else failure = { kind: 'protocol', message: `${version}: ${SUPPORTED_PROTOCOL_VERSIONS.join(', ')}` }
   }
   const readyMs = Math.round(performance.now() - startedAt)
   clearTimeout(timer)

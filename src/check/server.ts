@@ -1,8 +1,10 @@
 import { VERSION } from '../build.ts'
+import { inspectHost } from '../launch/host.ts'
 import type { ServerEntry } from '../registry/entry.ts'
 import type { Context } from '../secrets/open.ts'
 import type { Outcome } from '../secrets/source.ts'
 import { CHECK_MARK, type World } from '../world.ts'
+import { heldFor, refusedTasks } from './cause.ts'
 import type { Report } from './finding.ts'
 import { knownSecrets } from './known-secrets.ts'
 import { descendants, endLeftovers, type Kin } from './leftovers.ts'
@@ -19,6 +21,8 @@ export interface Start {
   /** What a client's configuration has as its command and arguments, without the server. */
   readonly launcher: readonly [string, ...string[]]
   readonly deadlineMs: number | undefined
+  /** The client's variable that has made it shorter. */
+  readonly shortenedBy: string | undefined
   readonly context: Context
   /** What the sources said. */
   readonly outcomes: ReadonlyMap<string, Outcome>
@@ -28,12 +32,13 @@ export interface Start {
 
 /** Starts a server through this very program, as a client does, shakes hands with it, and ends it with all it started. */
 export async function checkServer(world: World, server: ServerEntry, start: Start, report: Report): Promise<void> {
-  const { context, outcomes, deadlineMs, stop } = start
+  const { context, outcomes, deadlineMs, shortenedBy, stop } = start
   const before = await knownSecrets(world, context, server, outcomes)
   const { converse } = await import('./mcp-client.ts')
   if (stop.aborted) return
   const mark = world.randomBytes(16).toString('hex')
   let kin: Kin[] = []
+  let refused = 0
   const conversation = await converse({
     argv: [...start.launcher, 'run', server.name],
     env: { ...world.env, [CHECK_MARK]: mark },
@@ -43,6 +48,7 @@ export async function checkServer(world: World, server: ServerEntry, start: Star
     stop,
     beforeEnd: (pid) => {
       kin = descendants(world, pid)
+      refused = refusedTasks(world, pid)
     },
   })
   const { pid } = conversation
@@ -52,11 +58,17 @@ export async function checkServer(world: World, server: ServerEntry, start: Star
   const secrets = [...before.values, ...after.values]
   const clean = (text: string): string => scrub(text, secrets)
   const stderr = clean(conversation.stderr.slice(-SCRUBBED_CHARACTERS))
-  const heard = { ...conversation, stderr, left: stayed.map(({ program }) => clean(program)) }
+  const heard = { ...conversation, stderr, refusedTasks: refused, left: stayed.map(({ program }) => clean(program)) }
   for (const finding of verdict(
     server,
     heard,
-    { deadlineMs, limitMs: deadlineMs ?? DEFAULT_LIMIT_MS, clean },
+    {
+      deadlineMs,
+      shortenedBy,
+      limitMs: deadlineMs ?? DEFAULT_LIMIT_MS,
+      held: heldFor(server, inspectHost(world)),
+      clean,
+    },
     after.unknown,
   ))
     report(finding)

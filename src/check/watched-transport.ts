@@ -15,6 +15,7 @@ interface Child {
 
 interface Stream {
   on(event: 'data', listener: (chunk: Buffer) => void): void
+  on(event: 'end', listener: () => void): void
   destroy(): void
 }
 
@@ -52,6 +53,7 @@ export class WatchedTransport extends StdioClientTransport {
   #strayBytes = 0
   #firstStray = ''
   #isFlooded = false
+  #isSilent = false
 
   /** @param late called when the limit has passed: while data pours in, Bun calls no timer. */
   constructor({ argv: [command, ...args], env, cwd, beforeEnd, limitMs }: Call, late: () => void) {
@@ -82,6 +84,8 @@ export class WatchedTransport extends StdioClientTransport {
       this.#watchOutput(chunk)
       this.#watchClock()
     })
+    // The end of its output is seen before the end of the process.
+    child.stdout.on('end', () => setTimeout(() => this.#fallSilent(), LAST_WORDS_MS).unref())
     const kill = child.kill.bind(child)
     child.kill = (signal) => {
       if (this.#isAlive()) this.#endedBy = signal === 'SIGKILL' ? 'SIGKILL' : 'SIGTERM'
@@ -107,10 +111,10 @@ export class WatchedTransport extends StdioClientTransport {
   }
 
   /** Why a conversation broke off that wasn't too late. */
-  async failureKind(): Promise<'not started' | 'ended' | 'refused' | 'flooded'> {
+  async failureKind(): Promise<'not started' | 'ended' | 'refused' | 'silent' | 'flooded'> {
     if (this.#child === undefined) return 'not started'
     if (this.#isFlooded) return 'flooded'
-    // The end of its output is seen before the end of the process.
+    if (this.#isSilent) return 'silent'
     if (this.#endedBy === 'itself') await Promise.race([this.#exit, pause(LAST_WORDS_MS)])
     return this.#endedBy === 'itself' && !this.#isAlive() ? 'ended' : 'refused'
   }
@@ -151,6 +155,12 @@ export class WatchedTransport extends StdioClientTransport {
     this.#isFlooded = true
     this.#onGone(new Error('it floods its output'))
     this.#child?.stdout.destroy()
+  }
+
+  #fallSilent(): void {
+    if (!this.#isAlive() || this.#endedBy !== 'itself') return
+    this.#isSilent = true
+    this.#onGone(new Error('it closed its output'))
   }
 
   #watchClock(): void {

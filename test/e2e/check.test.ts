@@ -57,8 +57,8 @@ function without(area: string, text: string): string {
 }
 
 /** An MCP server that answers the handshake and then goes its own way. */
-function answering(then: string): { command: string; args: string[] } {
-  const answer = `{ protocolVersion: '2025-06-18', capabilities: { tools: {} }, serverInfo: { name: 'it', version: '1' } }`
+function answering(then: string, protocol = '2025-06-18'): { command: string; args: string[] } {
+  const answer = `{ protocolVersion: '${protocol}', capabilities: { tools: {} }, serverInfo: { name: 'it', version: '1' } }`
   const script = `require('readline').createInterface({ input: process.stdin }).on('line', (line) => {
     const { id, method } = JSON.parse(line)
     if (method === 'initialize') console.log(JSON.stringify({ jsonrpc: '2.0', id, result: ${answer} }))
@@ -224,6 +224,15 @@ const BROKEN: readonly Broken[] = [
   { what: 'exits at once', code: 1, arrange: withDemo(sh(LEAKS)) },
   { what: 'hangs', code: 1, arrange: registered(sh('cat >/dev/null')), args: ['--as', 'opencode'] },
   {
+    what: 'hangs, MCP_TIMEOUT',
+    code: 1,
+    arrange: registered(sh('cat >/dev/null')),
+    args: ['--as', 'claude-code'],
+    env: { MCP_TIMEOUT: '1000' },
+  },
+  { what: 'closes stdout', code: 1, arrange: registered(sh('exec >&-; cat >/dev/null')) },
+  { what: 'unknown protocol version', code: 1, arrange: registered(answering(NO_TOOLS, '1999-12-31')) },
+  {
     what: 'crashes after initialize',
     code: 1,
     arrange: registered(answering('console.error("boom"); process.exit(9)')),
@@ -253,7 +262,7 @@ describe('a broken set-up is found, with its cause and what to do', () => {
     arrange(sandbox)
     const { stdout, ...end } = await check(sandbox, executable, args, env === undefined ? {} : { env })
     expect(end).toEqual({ code, signal: null, stderr: '' })
-    await expect(findings(sandbox, stdout)).toMatchFileSnapshot(join(GOLDEN, `${what.replaceAll(' ', '-')}.txt`))
+    await expect(findings(sandbox, stdout)).toMatchFileSnapshot(join(GOLDEN, `${what.replace(/\W+/g, '-')}.txt`))
   })
 
   test('a cache that can’t be written', async ({ sandbox, skip }) => {
@@ -494,6 +503,21 @@ test('without HOME each station says so', async ({ sandbox }) => {
   expect(code).toBe(1)
   expect(stdout).toMatch(/^error +permissions +can't find the home directory: HOME is not set$/m)
   expect(stdout).toMatch(/^error +server +can't launch server "it": can't find the home directory: HOME is not set$/m)
+})
+
+const LIMITED = [
+  { what: 'memoryMax', entry: { ...answering(NO_TOOLS), limits: { memoryMax: '4M', memorySwapMax: '0' } } },
+  { what: 'tasksMax', entry: { ...answering(NO_TOOLS), limits: { tasksMax: 2 } } },
+  { what: 'runtimeMax', entry: { ...sh('cat >/dev/null'), limits: { runtimeMax: '1s' } } },
+]
+
+describe.skipIf(noLimits)('a limit that is too small is named', () => {
+  test.for(LIMITED)('$what', async ({ what, entry }, { sandbox }) => {
+    registered(entry)(sandbox)
+    const { stdout, code } = await check(sandbox, executable, ['--as', 'crush'], { env: sandbox.envWithManager() })
+    expect(code).toBe(1)
+    await expect(findings(sandbox, stdout)).toMatchFileSnapshot(join(GOLDEN, `limit-${what}.txt`))
+  })
 })
 
 describe.skipIf(noManager)('with a user manager', () => {
