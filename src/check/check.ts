@@ -5,6 +5,7 @@ import type { World } from '../world.ts'
 import { type ClientProfile, deadlineOf, environmentOf, profileWords, shortenedBy } from './clients.ts'
 import { type Area, errorFindings, once, type Report } from './finding.ts'
 import { checkKeys } from './keys.ts'
+import { checkLogs } from './logs.ts'
 import { onepasswordUse } from './onepassword-use.ts'
 import { checkPermissions } from './permissions.ts'
 import { checkRegistry, chooseServers } from './registry.ts'
@@ -60,14 +61,11 @@ export async function check(world: World, request: CheckRequest, watcher: Watche
   })
   const option = request.registry === undefined ? [] : ['--registry', context.registryPath]
   const launcher: Start['launcher'] = [...world.processes.self, ...option]
-  await stage('server', () =>
-    checkServers(
-      seen,
-      servers,
-      { launcher, deadlineMs, shortenedBy: client && shortenedBy(client, world.env), context, outcomes },
-      { ...watcher, report },
-    ),
-  )
+  const start = { launcher, deadlineMs, shortenedBy: client && shortenedBy(client, world.env), context, outcomes }
+  await stage('server', () => {
+    checkLogs(seen, servers, report)
+    return checkServers(seen, servers, start, { ...watcher, report })
+  })
 }
 
 /** What stops one station (no HOME, …) is a finding of it, and the next one is looked at. */

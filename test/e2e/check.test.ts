@@ -1,4 +1,4 @@
-import { constants, copyFileSync, readFileSync } from 'node:fs'
+import { constants, copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { type Artefact, artefacts, bundle, executable } from './harness/artefacts.ts'
@@ -306,6 +306,14 @@ warning  permissions  can't write to "~/.cache/mcp-launch": read-only file syste
     )
   })
 
+  test('a log that goes nowhere', async ({ sandbox, skip }) => {
+    if (existsSync('/run/systemd/journal/stdout')) return skip('there is a journal here')
+    registered({ ...answering(NO_TOOLS), logs: 'journal' })(sandbox)
+    const { stdout, code } = await check(sandbox, executable)
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^warning +server +no log of server "it": (no journal|there is no systemd-cat)/m)
+  })
+
   test('an unknown client', async ({ sandbox }) => {
     const { code, stderr } = await check(sandbox, executable, ['--as', 'code'])
     expect(code).toBe(2)
@@ -380,20 +388,20 @@ describe.each(artefacts)('$name', (artefact) => {
     })
   })
 
-  test('--as: the server has that client’s variables and no others', async ({ sandbox }) => {
+  test('--as: the server has that client’s variables and the mark, and no others', async ({ sandbox }) => {
     registered({
       command: process.execPath,
       args: ['-e', 'console.error(Object.keys(process.env).sort().join(" ")); process.exit(1)'],
       scope: 'off',
     })(sandbox)
     const env = { LANG: 'C.UTF-8', TMPDIR: '/tmp', XDG_DATA_HOME: '/x', COLOUR: 'blue' }
-    const six = 'HOME LOGNAME PATH SHELL TERM USER'
+    const six = 'HOME LOGNAME MCP_LAUNCH_CHECK PATH SHELL TERM USER'
     const codex = await check(sandbox, artefact, ['--as', 'codex'], { env })
-    expect(codex.stdout).toContain('stderr: HOME LANG LOGNAME PATH SHELL TERM TMPDIR USER\n')
+    expect(codex.stdout).toContain('stderr: HOME LANG LOGNAME MCP_LAUNCH_CHECK PATH SHELL TERM TMPDIR USER\n')
     const desktop = await check(sandbox, artefact, ['--as', 'claude-desktop'], { env })
     expect(desktop.stdout).toContain(`stderr: ${six}\n`)
     const crush = await check(sandbox, artefact, ['--as', 'crush'], { env })
-    expect(crush.stdout).toContain(`stderr: COLOUR HOME LANG LOGNAME MCP_TEST_SANDBOX PATH`)
+    expect(crush.stdout).toContain(`stderr: COLOUR HOME LANG LOGNAME MCP_LAUNCH_CHECK MCP_TEST_SANDBOX PATH`)
   })
 
   test('it works, and it is odd: logs on stdout, heeds no end of input, leaves a child', async ({ sandbox }) => {
