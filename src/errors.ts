@@ -30,6 +30,9 @@ export interface Fault {
 export class LaunchError extends Error {
   override readonly name = 'LaunchError'
   readonly code: ErrorCode
+  readonly what: string
+  readonly subject: string | undefined
+  readonly why: string | undefined
   readonly hint: string | undefined
 
   constructor(code: ErrorCode, fault: Fault) {
@@ -37,6 +40,9 @@ export class LaunchError extends Error {
     const why = fault.why === undefined ? '' : `: ${fault.why}`
     super(`${fault.what}${subject}${why}`, fault.cause === undefined ? undefined : { cause: fault.cause })
     this.code = code
+    this.what = fault.what
+    this.subject = fault.subject
+    this.why = fault.why
     this.hint = fault.hint
   }
 

@@ -25,6 +25,9 @@ export interface World {
   sleep(milliseconds: number): Promise<void>
 }
 
+/** The variable by which `check` knows all that a server has started, whatever becomes of its parents. */
+export const CHECK_MARK = 'MCP_LAUNCH_CHECK'
+
 export type Environment = Readonly<Record<string, string>>
 
 /** System calls on files; failures are Node's own errors with an errno in `code`. Paths are absolute. */
@@ -86,8 +89,13 @@ export interface Processes {
   /** Runs a program to its end, without a shell, stdin at `/dev/null`, in a process group that a time-out kills. */
   run(program: Program): Promise<Finished>
   /**
+   * Has this done when SIGINT, SIGTERM or SIGHUP would end this process, which ends by that signal thereafter.
+   * @returns what takes it back.
+   */
+  beforeDeath(action: () => Promise<void>): () => void
+  /**
    * Replaces this process (`execve`). Returns only by throwing. SIGPIPE and SIGXFSZ, which Node and Bun ignore and
-   * `execve` would hand on as ignored, are put back to their defaults.
+   * `execve` would hand on as ignored, are put back to their defaults. What `check` has marked stays marked.
    */
   replace(program: { file: string; argv: readonly string[]; env: Environment; cwd: string }): never
 }

@@ -2,9 +2,10 @@ import { LaunchError } from '../errors.ts'
 import type { ServerEntry } from '../registry/entry.ts'
 import type { Outcome } from '../secrets/source.ts'
 import type { World } from '../world.ts'
-import { type ClientProfile, deadlineOf, environmentOf, profileWords } from './clients.ts'
+import { type ClientProfile, deadlineOf, environmentOf, profileWords, shortenedBy } from './clients.ts'
 import { type Area, errorFindings, once, type Report } from './finding.ts'
 import { checkKeys } from './keys.ts'
+import { checkLogs } from './logs.ts'
 import { onepasswordUse } from './onepassword-use.ts'
 import { checkPermissions } from './permissions.ts'
 import { checkRegistry, chooseServers } from './registry.ts'
@@ -60,9 +61,11 @@ export async function check(world: World, request: CheckRequest, watcher: Watche
   })
   const option = request.registry === undefined ? [] : ['--registry', context.registryPath]
   const launcher: Start['launcher'] = [...world.processes.self, ...option]
-  await stage('server', () =>
-    checkServers(seen, servers, { launcher, deadlineMs, context, outcomes }, { ...watcher, report }),
-  )
+  const start = { launcher, deadlineMs, shortenedBy: client && shortenedBy(client, world.env), context, outcomes }
+  await stage('server', () => {
+    checkLogs(seen, servers, report)
+    return checkServers(seen, servers, start, { ...watcher, report })
+  })
 }
 
 /** What stops one station (no HOME, …) is a finding of it, and the next one is looked at. */
@@ -81,19 +84,39 @@ function guarded(report: Report, doing: Watcher['doing']) {
 async function checkServers(
   world: World,
   servers: readonly ServerEntry[],
-  start: Start,
+  start: Omit<Start, 'stop'>,
   { report, doing }: Watcher,
 ): Promise<void> {
   const waiting = [...servers]
   const running = new Set<string>()
+  const stop = new AbortController()
   const work = async (): Promise<void> => {
-    for (let server = waiting.shift(); server !== undefined; server = waiting.shift()) {
+    for (let server = waiting.shift(); server !== undefined && !stop.signal.aborted; server = waiting.shift()) {
       running.add(server.name)
       doing(`servers: ${[...running].join(', ')}${waiting.length === 0 ? '' : `, and ${waiting.length} to come`}`)
-      await checkServer(world, server, start, report)
+      await checkServer(world, server, { ...start, stop: stop.signal }, report)
       running.delete(server.name)
       if (running.size > 0) doing(`servers: ${[...running].join(', ')}`)
     }
   }
-  await Promise.all(Array.from({ length: AT_ONCE }, work))
+  // Where one can't go on (nobody reads stdout any more), the others' servers are ended as well.
+  const ends = Promise.allSettled(
+    Array.from({ length: AT_ONCE }, () =>
+      work().catch((error: unknown) => {
+        stop.abort()
+        throw error
+      }),
+    ),
+  )
+  let isDying = false
+  const release = world.processes.beforeDeath(async () => {
+    isDying = true
+    stop.abort()
+    await ends
+  })
+  const failed = (await ends).find((end) => end.status === 'rejected')
+  // There is nothing more to say.
+  if (isDying) await new Promise<never>(() => {})
+  release()
+  if (failed !== undefined) throw failed.reason
 }

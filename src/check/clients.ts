@@ -83,6 +83,12 @@ export function environmentOf({ passes, sets }: ClientProfile, own: Environment,
   return { ...given, ...sets?.(cwd) }
 }
 
+/** The variable that has made the client's limit shorter than its own, if one has. */
+export function shortenedBy(client: ClientProfile, own: Environment): string | undefined {
+  const { deadlineMs: usual = Number.POSITIVE_INFINITY, deadlineVariable } = client
+  return (deadlineOf(client, own) ?? usual) < usual ? deadlineVariable : undefined
+}
+
 /** In milliseconds; undefined if it isn't known. */
 export function deadlineOf({ deadlineMs, deadlineVariable }: ClientProfile, own: Environment): number | undefined {
   const set = deadlineVariable === undefined ? Number.NaN : Number(own[deadlineVariable] || Number.NaN)

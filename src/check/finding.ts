@@ -38,7 +38,7 @@ export interface Handshake {
 
 export type Report = (finding: Finding) => void
 
-/** An error as findings, one for each failure in it. `subject` is for one that names several things. */
+/** An error as findings, one for each failure in it. `subject` is for one that has it in its words. */
 export function errorFindings(
   area: Area,
   subject: string,
@@ -46,23 +46,15 @@ export function errorFindings(
   severity: Severity = 'error',
 ): Finding[] {
   const errors = error instanceof LaunchErrors ? error.errors : [error]
-  return errors.map(({ message, hint, code }) => ({
+  return errors.map(({ what, why = '', hint, code, ...named }) => ({
     severity,
     area,
-    subject,
-    ...parts(message),
+    subject: named.subject ?? (what.includes(`"${subject}"`) ? subject : ''),
+    what,
+    why,
     ...(hint === undefined ? {} : { action: hint }),
     ...(severity === 'error' ? { code } : {}),
   }))
-}
-
-/** Takes `<what> "<subject>": <why>` apart; a sentence of another form keeps its names where they are. */
-function parts(message: string): Pick<Finding, 'what' | 'why'> & { subject?: string } {
-  const [, what, subject, why] = /^([^"]*) "([^"]*)"(?:: (.*))?$/s.exec(message) ?? []
-  if (what !== undefined && subject !== undefined) return { what, subject, why: why ?? '' }
-  const colon = message.indexOf(': ')
-  const [head, tail] = colon === -1 ? [message, ''] : [message.slice(0, colon), message.slice(colon + 2)]
-  return { what: head, why: tail, ...(head.includes('"') ? {} : { subject: '' }) }
 }
 
 /** The finding's sentence, for people, and to tell one from another. */

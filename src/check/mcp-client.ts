@@ -1,5 +1,6 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import type { RequestOptions } from '@modelcontextprotocol/sdk/shared/protocol.js'
+import { SUPPORTED_PROTOCOL_VERSIONS } from '@modelcontextprotocol/sdk/types.js'
 import { WatchedTransport } from './watched-transport.ts'
 
 /*
@@ -17,6 +18,8 @@ export interface Call {
   readonly limitMs: number
   /** What the client calls itself. */
   readonly client: { readonly name: string; readonly version: string }
+  /** Gives the conversation up, as if it were too late. */
+  readonly stop: AbortSignal
   /** Told the pid before the server is asked to end: later nobody knows any more which processes were its children. */
   readonly beforeEnd: (pid: number) => void
 }
@@ -31,9 +34,12 @@ export interface Conversation {
   /** From the start of the process to the last answer, or to the failure. */
   readonly readyMs: number
   readonly failure?: {
-    /** `refused`: it answered with an error, or with what is no MCP. */
-    readonly kind: 'not started' | 'ended' | 'late' | 'refused'
-    /** What the server or the SDK said. */
+    /**
+     * `refused`: it answered with an error. `protocol`: with a version that the SDK doesn't know. `silent`: it closed its
+     * output and lives. `flooded`: there was no end to what is no JSON-RPC.
+     */
+    readonly kind: 'not started' | 'ended' | 'late' | 'refused' | 'protocol' | 'silent' | 'flooded'
+    /** What the server or the SDK said; of `protocol` the server's version and, after a colon, the SDK's. */
     readonly message: string
   }
   readonly end: { readonly code: number | null; readonly signal: string | null }
@@ -48,12 +54,16 @@ export interface Conversation {
 /** `setTimeout` takes no more; the SDK's own time-outs must not come before ours. */
 const LONGEST_MS = 2 ** 31 - 1
 
+/** The SDK's own words (Client.connect). */
+const UNKNOWN_PROTOCOL = /^Server's protocol version is not supported: (.*)$/s
+
 /** Starts the server, shakes hands, asks for its tools, page by page, and ends it. Never rejects. */
 export async function converse(call: Call): Promise<Conversation> {
-  const transport = new WatchedTransport(call)
-  const client = new Client(call.client)
   const limit = new AbortController()
+  const transport = new WatchedTransport(call, () => limit.abort())
+  const client = new Client(call.client)
   const timer = setTimeout(() => limit.abort(), call.limitMs)
+  call.stop.addEventListener('abort', () => limit.abort())
   const options = { signal: limit.signal, timeout: LONGEST_MS, maxTotalTimeout: LONGEST_MS }
   const startedAt = performance.now()
   let tools: number | undefined
@@ -61,8 +71,11 @@ export async function converse(call: Call): Promise<Conversation> {
   try {
     tools = await Promise.race([talk(client, transport, options), transport.gone, aborted(limit.signal)])
   } catch (error) {
-    const kind = limit.signal.aborted ? 'late' : await transport.failureKind()
-    failure = { kind, message: error instanceof Error ? error.message : String(error) }
+    const message = error instanceof Error ? error.message : String(error)
+    const [, version] = UNKNOWN_PROTOCOL.exec(message) ?? []
+    if (limit.signal.aborted) failure = { kind: 'late', message }
+    else if (version === undefined) failure = { kind: await transport.failureKind(), message }
+    else failure = { kind: 'protocol', message: `${version}: ${SUPPORTED_PROTOCOL_VERSIONS.join(', ')}` }
   }
   const readyMs = Math.round(performance.now() - startedAt)
   clearTimeout(timer)

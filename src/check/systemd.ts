@@ -6,6 +6,7 @@ import type { ServerEntry } from '../registry/entry.ts'
 import type { World } from '../world.ts'
 import type { Finding, Report } from './finding.ts'
 import { heldLimits, type LimitName, limitsOf } from './limits.ts'
+import { lingers } from './linger.ts'
 
 /**
  * What the servers' lives and limits stand on: the user manager, a scope tried with each server's own properties,
@@ -33,7 +34,7 @@ export async function checkSystemd(world: World, servers: readonly ServerEntry[]
   }
   if (host.manager.listening) {
     finding('ok', 'user manager', host.runtimeDirectory ?? '', 'it listens')
-    checkLinger(world, finding)
+    await checkLinger(world, finding)
     const unbound = await checkScopes(world, host, inScope, finding)
     await checkLimits(world, host, inScope, finding)
     if (inScope.length > 0) checkWatch(unbound, finding)
@@ -47,13 +48,10 @@ export async function checkSystemd(world: World, servers: readonly ServerEntry[]
 
 type Say = (severity: Finding['severity'], what: string, subject: string, why: string, action?: string) => void
 
-/** loginctl keeps the users whose manager runs without a session as files. */
-function checkLinger(world: World, finding: Say): void {
-  const user = world.env['USER'] ?? world.env['LOGNAME']
-  if (user === undefined || user.includes('/') || world.uid === 0) return
-  if (world.files.stat(`/var/lib/systemd/linger/${user}`) !== undefined) return
+async function checkLinger(world: World, finding: Say): Promise<void> {
+  if (world.uid === 0 || (await lingers(world)) !== false) return
   const why = 'it ends with the last session, and all servers with it'
-  finding('note', 'user manager of', user, why, 'loginctl enable-linger, if servers should outlive a session')
+  finding('note', 'user manager', '', why, 'loginctl enable-linger, if servers should outlive a session')
 }
 
 /** @returns why no scope could be bound to a watch as launches bind it. */

@@ -1,15 +1,20 @@
-import { type ErrorCode, EXIT } from '../errors.ts'
-import type { ServerEntry } from '../registry/entry.ts'
+import type { Limits, ServerEntry } from '../registry/entry.ts'
+import { type Cause, type Ended, limitCause } from './cause.ts'
 import { seconds } from './clients.ts'
 import { count, type Finding, type Handshake } from './finding.ts'
+import { codeOf, type LauncherWords, launcherSentence, launcherWords } from './launcher-words.ts'
 import type { Conversation } from './mcp-client.ts'
 
 /** A conversation whose stderr is clean, and the programs that outlived the server. */
-export type Heard = Conversation & { readonly left: readonly string[] }
+export type Heard = Conversation & Ended & { readonly left: readonly string[] }
 
-export interface Limits {
+export interface Terms {
+  /** What the client grants, and the variable in which its user has shortened that. */
   readonly deadlineMs: number | undefined
+  readonly shortenedBy: string | undefined
   readonly limitMs: number
+  /** Those of the server's that hold. */
+  readonly held: Limits
   /** What the server says goes through this before it is shown. */
   readonly clean: (text: string) => string
 }
@@ -25,7 +30,7 @@ const NAME_CHARACTERS = 60
  *
  * @param unknown the secrets whose values nobody knows: what the server said is then not shown.
  */
-export function verdict({ name }: ServerEntry, heard: Heard, limits: Limits, unknown: readonly string[]): Finding[] {
+export function verdict({ name }: ServerEntry, heard: Heard, limits: Terms, unknown: readonly string[]): Finding[] {
   const words = launcherWords(heard.stderr)
   const handshake = figures(heard, limits)
   const base = { area: 'server', subject: name, what: 'server' } as const
@@ -44,7 +49,7 @@ export function verdict({ name }: ServerEntry, heard: Heard, limits: Limits, unk
 type Judgement = Pick<Finding, 'severity' | 'why' | 'action' | 'code' | 'what'>
 type Remark = Omit<Judgement, 'what'>
 
-function success(heard: Heard, { protocol, name, version, tools, readyMs }: Handshake, limits: Limits): Judgement {
+function success(heard: Heard, { protocol, name, version, tools, readyMs }: Handshake, limits: Terms): Judgement {
   const { deadlineMs } = limits
   const share = deadlineMs === undefined ? '' : ` of ${seconds(deadlineMs)}, ${percent(readyMs, deadlineMs)}`
   const who = `${name} ${version}, protocol ${protocol}, ${tools === undefined ? 'no tools' : count(tools, 'tool')}`
@@ -59,7 +64,8 @@ function percent(part: number, whole: number): string {
   return `${Math.round((100 * part) / whole)} %`
 }
 
-function failure(name: string, heard: Heard, limits: Limits, words: LauncherWords): Judgement {
+/** What the launcher said comes first, then a limit that the server has run into, and then what it looks like. */
+function failure(name: string, heard: Heard, limits: Terms, words: LauncherWords): Judgement {
   const [first] = words.errors
   if (first !== undefined) {
     return {
@@ -69,13 +75,14 @@ function failure(name: string, heard: Heard, limits: Limits, words: LauncherWord
       code: codeOf(heard.end.code),
     }
   }
-  const error = (why: string, action: string): Judgement => ({
-    severity: 'error',
-    what: 'server',
-    why,
-    action,
-    code: 'failure',
-  })
+  const seen = failureSeen(name, heard, limits)
+  const cause = limitCause(limits.held, heard)
+  const { why, action } = cause === undefined ? seen : { ...cause, why: `${seen.why}: ${cause.why}` }
+  return { severity: 'error', what: 'server', why, action, code: 'failure' }
+}
+
+function failureSeen(name: string, heard: Heard, limits: Terms): Cause {
+  const error = (why: string, action: string): Cause => ({ why, action })
   const request = heard.initialized === undefined ? '"initialize"' : '"tools/list"'
   const byHand = `start it by hand and see what it says: mcp-launch run ${name}`
   switch (heard.failure?.kind) {
@@ -84,7 +91,22 @@ function failure(name: string, heard: Heard, limits: Limits, words: LauncherWord
     case 'late':
       return heard.stray.lines > 0
         ? error(`no answer within ${seconds(limits.limitMs)}; ${strayWords(heard, limits)}`, LOG_TO_STDERR)
-        : error(`not ready within ${seconds(limits.limitMs)}: no answer to ${request}`, byHand)
+        : error(
+            `not ready within ${seconds(limits.limitMs)}: no answer to ${request}`,
+            limits.shortenedBy === undefined ? byHand : `raise ${limits.shortenedBy}, which sets the client's limit`,
+          )
+    case 'silent':
+      return error(
+        `it closed its stdout before it answered ${request}, and goes on`,
+        'have it keep stdout open, and not run in the background: its client reads there',
+      )
+    case 'protocol': {
+      const [version = '', known] = heard.failure.message.split(/: (?=[^:]*$)/)
+      const why = `it speaks version ${cut(limits.clean(version), NAME_CHARACTERS)} of the protocol, and the MCP SDK ${known}`
+      return error(why, 'install a version of the server that speaks one of those')
+    }
+    case 'flooded':
+      return error(`it floods stdout with what is no MCP${firstStray(heard, limits)}`, LOG_TO_STDERR)
     case 'not started':
       return error('mcp-launch itself could not be started', 'install it anew')
     default:
@@ -92,20 +114,10 @@ function failure(name: string, heard: Heard, limits: Limits, words: LauncherWord
   }
 }
 
-/** Its own words if they name the server, else as the reason. */
-function launcherSentence(name: string, { errors: [first, ...more] }: LauncherWords): Pick<Finding, 'what' | 'why'> {
-  const message = first?.message ?? ''
-  const colon = message.indexOf(': ')
-  if (more.length === 0 && colon !== -1 && message.slice(0, colon).includes(`"${name}"`)) {
-    return { what: message.slice(0, colon), why: message.slice(colon + 2) }
-  }
-  return { what: "can't launch server", why: [message, ...more.map((error) => error.message)].join('; ') }
-}
-
 const LOG_TO_STDERR = 'have it write its log to stderr: stdout is for MCP alone'
 
 /** What is odd about a server whether or not its start went well. */
-function remarks(heard: Heard, limits: Limits): Remark[] {
+function remarks(heard: Heard, limits: Terms): Remark[] {
   const isWell = heard.failure === undefined
   return [
     ...(isWell && heard.stray.lines > 0
@@ -125,11 +137,17 @@ function remarks(heard: Heard, limits: Limits): Remark[] {
   ]
 }
 
-function strayWords({ stray }: Heard, { clean }: Limits): string {
-  return `it wrote ${count(stray.lines, 'line')} to stdout that ${stray.lines === 1 ? 'is' : 'are'} no MCP: ${cut(clean(stray.first))}`
+function strayWords(heard: Heard, limits: Terms): string {
+  const { lines } = heard.stray
+  return `it wrote ${count(lines, 'line')} to stdout that ${lines === 1 ? 'is' : 'are'} no MCP${firstStray(heard, limits)}`
 }
 
-function figures(heard: Heard, { deadlineMs, clean }: Limits): Handshake {
+function firstStray({ stray }: Heard, { clean }: Terms): string {
+  const text = cut(clean(stray.first))
+  return text === '' ? '' : `: ${text}`
+}
+
+function figures(heard: Heard, { deadlineMs, clean }: Terms): Handshake {
   const { initialized, tools, readyMs, end } = heard
   const short = (text: string): string => cut(clean(text), NAME_CHARACTERS)
   return {
@@ -152,30 +170,6 @@ function endWords({ end }: Heard): string {
   return end.signal === null ? `exit status ${end.code}` : end.signal
 }
 
-interface LauncherWords {
-  readonly errors: { message: string; hint?: string }[]
-  readonly notes: readonly string[]
-}
-
-/** What the launcher said before it became the server (report/messages.ts). */
-function launcherWords(stderr: string): LauncherWords {
-  const errors: { message: string; hint?: string }[] = []
-  const notes: string[] = []
-  for (const line of stderr.split('\n')) {
-    const [, kind, text = ''] = /^mcp-launch: (error|hint|note): (.*)$/.exec(line) ?? []
-    if (kind === 'error') errors.push({ message: text })
-    if (kind === 'note') notes.push(text)
-    const last = errors.at(-1)
-    if (kind === 'hint' && last !== undefined) last.hint ??= text
-  }
-  return { errors, notes }
-}
-
-function codeOf(exitCode: number | null): ErrorCode {
-  const codes = Object.entries(EXIT) as [ErrorCode, number][]
-  return codes.find(([, status]) => status === exitCode)?.[0] ?? 'failure'
-}
-
 function lastLines(stderr: string, unknown: readonly string[]): Pick<Finding, 'stderr'> {
   const lines = stderr.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('mcp-launch: '))
   if (lines.length === 0) return {}
@@ -188,6 +182,6 @@ function lastLines(stderr: string, unknown: readonly string[]): Pick<Finding, 's
 }
 
 function cut(text: string, length = SHOWN_CHARACTERS): string {
-  const line = text.replace(/\s+/g, ' ').trim()
+  const line = text.replace(/[\s\p{Cc}]+/gu, ' ').trim()
   return line.length <= length ? line : `${line.slice(0, length)}…`
 }

@@ -1,5 +1,6 @@
-import type { Environment, Finished, Processes, Program } from '../world.ts'
+import { CHECK_MARK, type Environment, type Finished, type Processes, type Program } from '../world.ts'
 import { builtin } from './builtin.ts'
+import { beforeDeath } from './signals.ts'
 
 const OUTPUT_LIMIT_BYTES = 4 * 1024 * 1024
 
@@ -25,6 +26,7 @@ export const processes: Processes = {
   },
   startDetached,
   run,
+  beforeDeath,
   replace({ file, argv, env, cwd }) {
     const { execve } = process
     if (execve === undefined) throw new Error('no process.execve')
@@ -34,7 +36,8 @@ export const processes: Processes = {
     for (const signal of ['SIGPIPE', 'SIGXFSZ'] as const) process.on(signal, () => {})
     // Node prints an ExperimentalWarning about execve to the stderr that the server is about to own.
     process.removeAllListeners('warning')
-    execve.call(process, file, [...argv], { ...env })
+    const mark = process.env[CHECK_MARK]
+    execve.call(process, file, [...argv], mark === undefined ? { ...env } : { ...env, [CHECK_MARK]: mark })
     throw new Error('execve returned')
   },
 }

@@ -70,5 +70,7 @@ export const launchOptions = {
   logs: z
     .enum(['off', 'file', 'journal'])
     .optional()
-    .describe("Where the server's stderr goes besides the client: off (default), a file of its own, or the journal."),
+    .describe(
+      "Where the server's stderr goes besides the client: off (default), a file of its own (10 MiB at most), or the journal.",
+    ),
 }

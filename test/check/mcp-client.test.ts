@@ -19,6 +19,7 @@ function talkTo(onRequest: string, before = '', limitMs = 20_000): Promise<Conve
     cwd: '/',
     limitMs,
     client: { name: 'test', version: '1' },
+    stop: new AbortController().signal,
     beforeEnd: () => {},
   })
 }
@@ -58,8 +59,12 @@ test('an end is seen although somebody else still holds the output open', async 
 
 test('a server that can’t be started', async () => {
   const argv = ['/no/such/program'] as [string]
-  const call = { argv, env: {}, cwd: '/', limitMs: 1_000, client: { name: 'test', version: '1' }, beforeEnd: () => {} }
-  expect(await converse(call)).toMatchObject({ pid: undefined, failure: { kind: 'not started' } })
+  const { signal: stop } = new AbortController()
+  const call = { argv, env: {}, cwd: '/', limitMs: 1_000, client: { name: 'test', version: '1' }, stop }
+  expect(await converse({ ...call, beforeEnd: () => {} })).toMatchObject({
+    pid: undefined,
+    failure: { kind: 'not started' },
+  })
 })
 
 test('one that hears nothing is ended by force, and told of before', async () => {

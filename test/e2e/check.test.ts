@@ -1,4 +1,4 @@
-import { constants, copyFileSync, readFileSync } from 'node:fs'
+import { constants, copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { type Artefact, artefacts, bundle, executable } from './harness/artefacts.ts'
@@ -57,8 +57,8 @@ function without(area: string, text: string): string {
 }
 
 /** An MCP server that answers the handshake and then goes its own way. */
-function answering(then: string): { command: string; args: string[] } {
-  const answer = `{ protocolVersion: '2025-06-18', capabilities: { tools: {} }, serverInfo: { name: 'it', version: '1' } }`
+function answering(then: string, protocol = '2025-06-18'): { command: string; args: string[] } {
+  const answer = `{ protocolVersion: '${protocol}', capabilities: { tools: {} }, serverInfo: { name: 'it', version: '1' } }`
   const script = `require('readline').createInterface({ input: process.stdin }).on('line', (line) => {
     const { id, method } = JSON.parse(line)
     if (method === 'initialize') console.log(JSON.stringify({ jsonrpc: '2.0', id, result: ${answer} }))
@@ -70,6 +70,24 @@ function answering(then: string): { command: string; args: string[] } {
 const NO_TOOLS = `console.log(JSON.stringify({ jsonrpc: '2.0', id, result: { tools: [] } }))`
 
 const sh = (script: string) => ({ command: 'sh', args: ['-c', script] })
+
+/** It heeds no end, has a child in a session of its own, and no scope that would end them. */
+const STUBBORN = {
+  ...sh(`trap '' TERM INT HUP; setsid sleep 1000 & while :; do sleep 1; done`),
+  scope: 'off',
+  deathSignal: 'off',
+}
+
+/** Has that signal end a check while its server runs; nothing is left the moment that it has. */
+async function interrupted(sandbox: Sandbox, artefact: Artefact, signal: NodeJS.Signals): Promise<Outcome> {
+  const checking = await sandbox.launch(artefact, ['check'])
+  const isUp = async () => (await sandbox.leftovers()).some((one) => one.endsWith('sleep 1000'))
+  await waitFor(isUp, { what: 'the server' })
+  checking.kill(signal)
+  const ended = await outcome(checking)
+  await sandbox.expectNothingLeft(1_000)
+  return ended
+}
 
 /** A set-up in which `it` can't work; the golden file has what is found. */
 interface Broken {
@@ -202,8 +220,18 @@ const BROKEN: readonly Broken[] = [
     arrange: registered(sh('echo "Listening on stdio"; echo "{\\"level\\": \\"info\\"}"; cat >/dev/null')),
     args: ['--as', 'opencode'],
   },
+  { what: 'floods stdout', code: 1, arrange: registered(sh('exec yes starting up 2>/dev/null')) },
   { what: 'exits at once', code: 1, arrange: withDemo(sh(LEAKS)) },
   { what: 'hangs', code: 1, arrange: registered(sh('cat >/dev/null')), args: ['--as', 'opencode'] },
+  {
+    what: 'hangs, MCP_TIMEOUT',
+    code: 1,
+    arrange: registered(sh('cat >/dev/null')),
+    args: ['--as', 'claude-code'],
+    env: { MCP_TIMEOUT: '1000' },
+  },
+  { what: 'closes stdout', code: 1, arrange: registered(sh('exec >&-; cat >/dev/null')) },
+  { what: 'unknown protocol version', code: 1, arrange: registered(answering(NO_TOOLS, '1999-12-31')) },
   {
     what: 'crashes after initialize',
     code: 1,
@@ -234,7 +262,7 @@ describe('a broken set-up is found, with its cause and what to do', () => {
     arrange(sandbox)
     const { stdout, ...end } = await check(sandbox, executable, args, env === undefined ? {} : { env })
     expect(end).toEqual({ code, signal: null, stderr: '' })
-    await expect(findings(sandbox, stdout)).toMatchFileSnapshot(join(GOLDEN, `${what.replaceAll(' ', '-')}.txt`))
+    await expect(findings(sandbox, stdout)).toMatchFileSnapshot(join(GOLDEN, `${what.replace(/\W+/g, '-')}.txt`))
   })
 
   test('a cache that can’t be written', async ({ sandbox, skip }) => {
@@ -276,6 +304,14 @@ warning  permissions  can't write to "~/.cache/mcp-launch": read-only file syste
         'm',
       ),
     )
+  })
+
+  test('a log that goes nowhere', async ({ sandbox, skip }) => {
+    if (existsSync('/run/systemd/journal/stdout')) return skip('there is a journal here')
+    registered({ ...answering(NO_TOOLS), logs: 'journal' })(sandbox)
+    const { stdout, code } = await check(sandbox, executable)
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^warning +server +no log of server "it": (no journal|there is no systemd-cat)/m)
   })
 
   test('an unknown client', async ({ sandbox }) => {
@@ -352,20 +388,20 @@ describe.each(artefacts)('$name', (artefact) => {
     })
   })
 
-  test('--as: the server has that client’s variables and no others', async ({ sandbox }) => {
+  test('--as: the server has that client’s variables and the mark, and no others', async ({ sandbox }) => {
     registered({
       command: process.execPath,
       args: ['-e', 'console.error(Object.keys(process.env).sort().join(" ")); process.exit(1)'],
       scope: 'off',
     })(sandbox)
     const env = { LANG: 'C.UTF-8', TMPDIR: '/tmp', XDG_DATA_HOME: '/x', COLOUR: 'blue' }
-    const six = 'HOME LOGNAME PATH SHELL TERM USER'
+    const six = 'HOME LOGNAME MCP_LAUNCH_CHECK PATH SHELL TERM USER'
     const codex = await check(sandbox, artefact, ['--as', 'codex'], { env })
-    expect(codex.stdout).toContain('stderr: HOME LANG LOGNAME PATH SHELL TERM TMPDIR USER\n')
+    expect(codex.stdout).toContain('stderr: HOME LANG LOGNAME MCP_LAUNCH_CHECK PATH SHELL TERM TMPDIR USER\n')
     const desktop = await check(sandbox, artefact, ['--as', 'claude-desktop'], { env })
     expect(desktop.stdout).toContain(`stderr: ${six}\n`)
     const crush = await check(sandbox, artefact, ['--as', 'crush'], { env })
-    expect(crush.stdout).toContain(`stderr: COLOUR HOME LANG LOGNAME MCP_TEST_SANDBOX PATH`)
+    expect(crush.stdout).toContain(`stderr: COLOUR HOME LANG LOGNAME MCP_LAUNCH_CHECK MCP_TEST_SANDBOX PATH`)
   })
 
   test('it works, and it is odd: logs on stdout, heeds no end of input, leaves a child', async ({ sandbox }) => {
@@ -387,6 +423,53 @@ describe.each(artefacts)('$name', (artefact) => {
     expect(stdout).toContain('note     server       server "it": it left processes behind, which were ended: sleep\n')
   })
 
+  test.for([
+    { what: 'lines', script: 'exec yes' },
+    { what: 'one line', script: 'exec cat /dev/zero' },
+    { what: 'a message without end', script: 'cat /dev/zero | tr "\\0" "{"' },
+  ])('a flood on stdout: $what', async ({ script }, { sandbox }) => {
+    registered(sh(script))(sandbox)
+    const { stdout, code } = await check(sandbox, artefact)
+    expect(code).toBe(1)
+    expect(stdout).toContain('server "it": it floods stdout with what is no MCP')
+    expect(stdout).toContain('hint: have it write its log to stderr')
+  })
+
+  test.for([
+    { what: 'messages', script: `exec yes '{"jsonrpc":"2.0","method":"notifications/message"}'` },
+    { what: 'stderr', script: 'exec yes >&2' },
+  ])('a flood of $what doesn’t stop the clock', async ({ script }, { sandbox }) => {
+    registered(sh(script))(sandbox)
+    const { stdout, code } = await check(sandbox, artefact, ['--as', 'opencode'])
+    expect(code).toBe(1)
+    expect(stdout).toContain('server "it": not ready within 5 s: no answer to "initialize"')
+  })
+
+  test('what has lost its parents is ended too', async ({ sandbox }) => {
+    const script = '(setsid sh -c "(exec sleep 603) & (exec sleep 604) &" >/dev/null 2>&1 </dev/null &); exit 1'
+    registered({ ...sh(script), scope: 'off', inheritEnv: 'minimal' })(sandbox)
+    const { stdout } = await check(sandbox, artefact)
+    expect(stdout).toContain('server "it": it left processes behind, which were ended: sleep, sleep\n')
+  })
+
+  test('Ctrl-C ends the servers first', async ({ sandbox }) => {
+    registered(STUBBORN)(sandbox)
+    expect(await interrupted(sandbox, artefact, 'SIGINT')).toMatchObject({ code: null, signal: 'SIGINT', stderr: '' })
+  })
+
+  test('nobody reads any more: what still runs is ended', async ({ sandbox }) => {
+    sandbox.writeRegistry({ servers: { a: sh('exit 1'), b: sh('sleep 1; exit 1'), c: STUBBORN } })
+    const reader = 'while read -r line; do case $line in *\'server "a"\'*) exit;; esac; done'
+    const script = `{ "$@"; echo "$?" >&2; } | ${reader}`
+    expect(await outcome(await sandbox.run(['sh', '-c', script, 'sh', ...artefact.argv, 'check']))).toEqual({
+      code: 0,
+      signal: null,
+      stdout: '',
+      stderr: '1\n',
+    })
+    await sandbox.expectNothingLeft(1_000)
+  })
+
   test('a check that is killed leaves nothing', async ({ sandbox }) => {
     registered({ command: 'sleep', args: ['1000'] })(sandbox)
     const checking = await sandbox.launch(artefact, ['check'])
@@ -395,6 +478,11 @@ describe.each(artefacts)('$name', (artefact) => {
     checking.kill('SIGKILL')
     await sandbox.expectNothingLeft()
   })
+})
+
+test.for(['SIGTERM', 'SIGHUP'] as const)('%s ends the servers first', async (signal, { sandbox }) => {
+  registered(STUBBORN)(sandbox)
+  expect(await interrupted(sandbox, executable, signal)).toMatchObject({ code: null, signal, stderr: '' })
 })
 
 test('the executable needs no file beside it', async ({ sandbox }) => {
@@ -423,6 +511,21 @@ test('without HOME each station says so', async ({ sandbox }) => {
   expect(code).toBe(1)
   expect(stdout).toMatch(/^error +permissions +can't find the home directory: HOME is not set$/m)
   expect(stdout).toMatch(/^error +server +can't launch server "it": can't find the home directory: HOME is not set$/m)
+})
+
+const LIMITED = [
+  { what: 'memoryMax', entry: { ...answering(NO_TOOLS), limits: { memoryMax: '4M', memorySwapMax: '0' } } },
+  { what: 'tasksMax', entry: { ...answering(NO_TOOLS), limits: { tasksMax: 2 } } },
+  { what: 'runtimeMax', entry: { ...sh('cat >/dev/null'), limits: { runtimeMax: '1s' } } },
+]
+
+describe.skipIf(noLimits)('a limit that is too small is named', () => {
+  test.for(LIMITED)('$what', async ({ what, entry }, { sandbox }) => {
+    registered(entry)(sandbox)
+    const { stdout, code } = await check(sandbox, executable, ['--as', 'crush'], { env: sandbox.envWithManager() })
+    expect(code).toBe(1)
+    await expect(findings(sandbox, stdout)).toMatchFileSnapshot(join(GOLDEN, `limit-${what}.txt`))
+  })
 })
 
 describe.skipIf(noManager)('with a user manager', () => {

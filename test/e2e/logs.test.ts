@@ -1,8 +1,9 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { artefacts, executable } from './harness/artefacts.ts'
 import { outcome } from './harness/outcome.ts'
+import { noLimits } from './harness/provided.ts'
 import { type Sandbox, test } from './harness/sandbox.ts'
 import { waitFor } from './harness/wait-for.ts'
 
@@ -28,8 +29,8 @@ describe.each(artefacts)('logs: file, $name', (artefact) => {
     const launched = await sandbox.launch(artefact, ['it'])
     expect(await launched.firstLine()).toBe('ready')
     launched.kill('SIGKILL')
+    await waitFor(() => readFileSync(logOf(sandbox), 'utf8') === 'said\n', { what: 'its last words' })
     await sandbox.expectNothingLeft()
-    expect(readFileSync(logOf(sandbox), 'utf8')).toBe('said\n')
   })
 })
 
@@ -48,6 +49,67 @@ test('a log that has grown too large is turned', async ({ sandbox }) => {
   await outcome(await sandbox.launch(executable, ['it']))
   expect(readFileSync(logOf(sandbox), 'utf8')).toBe('new\n')
   expect(statSync(`${logOf(sandbox)}.1`).size).toBe(5 * 1024 * 1024 + 1)
+})
+
+const MIB = 1024 * 1024
+
+/** More than a log takes (10 MiB), from a server that runs once. */
+const TALKATIVE = `head -c ${11 * MIB} /dev/zero | tr '\\0' x >&2; echo done`
+
+test('a log doesn’t grow without end while its server runs, and the client has it all', async ({ sandbox }) => {
+  writeServer(sandbox, TALKATIVE)
+  const { code, stdout, stderr } = await outcome(await sandbox.launch(executable, ['it']))
+  expect({ code, stdout, length: stderr.length }).toEqual({ code: 0, stdout: 'done\n', length: 11 * MIB })
+  expect(statSync(logOf(sandbox)).size).toBe(10 * MIB)
+  await sandbox.expectNothingLeft()
+})
+
+test('the size of the log is none of a file that is the client’s stderr', async ({ sandbox }) => {
+  writeServer(sandbox, TALKATIVE)
+  const prefix = ['sh', '-c', 'exec "$@" 2>"$0"', join(sandbox.home, 'stderr')]
+  await outcome(await sandbox.launch(executable, ['it'], { prefix }))
+  const sizes = () => [join(sandbox.home, 'stderr'), logOf(sandbox)].map((file) => statSync(file).size / MIB)
+  await waitFor(() => sizes().join() === '11,10', { what: 'both files' })
+  await sandbox.expectNothingLeft()
+})
+
+test('a client that closes its end loses nothing of the log', async ({ sandbox }) => {
+  writeServer(sandbox, 'for i in $(seq 100); do echo "line $i" >&2; done')
+  const prefix = ['sh', '-c', '{ "$@" 2>&1 >&3 | exec true; } 3>&1', 'sh']
+  await outcome(await sandbox.launch(executable, ['it'], { prefix }))
+  await waitFor(() => readFileSync(logOf(sandbox), 'utf8').endsWith('line 100\n'), { what: 'the last line' })
+  await sandbox.expectNothingLeft()
+})
+
+test('what a killed launch with our pid has left is no reason to have no log', async ({ sandbox }) => {
+  writeServer(sandbox, 'echo said >&2')
+  sandbox.writeFile(`${logOf(sandbox)}.keep`, '')
+  const plant = `mkfifo "$0.$$.fifo"; exec "$@"`
+  await outcome(await sandbox.launch(executable, ['it'], { prefix: ['sh', '-c', plant, logOf(sandbox)] }))
+  expect(readFileSync(logOf(sandbox), 'utf8')).toBe('said\n')
+  expect(readdirSync(dirname(logOf(sandbox))).sort()).toEqual(['it.log', 'it.log.keep'])
+})
+
+test('a server has its variables as they were', async ({ sandbox }) => {
+  writeServer(sandbox, 'echo "$fifo $log $tag"')
+  const env = { fifo: 'a', log: 'b', tag: 'c' }
+  expect((await outcome(await sandbox.launch(executable, ['it'], { env }))).stdout).toBe('a b c\n')
+})
+
+describe.skipIf(noLimits)(`few tasks${noLimits === undefined ? '' : ` (skipped: ${noLimits})`}`, () => {
+  test.for([
+    { tasksMax: 1, log: undefined },
+    { tasksMax: 2, log: 'said\n' },
+  ])('$tasksMax', async ({ tasksMax, log }, { sandbox, skip }) => {
+    if (tasksMax === 1 && !realpathSync('/bin/sh').endsWith('dash')) return skip('only dash survives a failed fork')
+    writeServer(sandbox, 'echo said >&2; echo ready; exec cat', { limits: { tasksMax } })
+    const launched = await sandbox.launch(executable, ['it'], { env: sandbox.envWithManager() })
+    expect(await launched.firstLine()).toBe('ready')
+    launched.stdin.end()
+    expect(await outcome(launched)).toMatchObject({ code: 0, signal: null })
+    await sandbox.expectNothingLeft()
+    expect(existsSync(logOf(sandbox)) ? readFileSync(logOf(sandbox), 'utf8') : undefined).toBe(log)
+  })
 })
 
 test('without a place for the log the server starts all the same', async ({ sandbox }) => {
