@@ -70,7 +70,10 @@ export function commandTree(world: World, end: (status: number) => void): Comman
   const registry = () => new Option('--registry <file>', 'use this registry')
   const json = () => new Option('--json', 'print JSON')
   // A launch never comes here (invocation.ts); this is its place in the help.
-  program.command('run <server> [args...]').description('start a server, also one that is named like a command')
+  program
+    .command('run <server> [args...]')
+    .description('start a server, also one that is named like a command')
+    .addOption(registry())
   program
     .command('explain <server>')
     .description('print everything a launch would do, and why, and no secret')
@@ -108,7 +111,8 @@ export function commandTree(world: World, end: (status: number) => void): Comman
     .command('completion')
     .description('print a completion script')
     .argument('<shell>', SHELLS.join(', '))
-    .action((shell: string) => completion(world, shell))
+    .argument('[words...]', 'after "--", a command line so far: print what may come next')
+    .action((shell: string, words: string[]) => completion(world, program, shell, words))
   program
     .command('logs <server>')
     .description('print what a server said on stderr, if it has "logs: file" or "logs: journal"')
