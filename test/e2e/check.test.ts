@@ -516,7 +516,10 @@ test('without HOME each station says so', async ({ sandbox }) => {
 
 const LIMITED = [
   { what: 'memoryMax', entry: { ...answering(NO_TOOLS), limits: { memoryMax: '4M', memorySwapMax: '0' } } },
-  { what: 'tasksMax', entry: { ...answering(NO_TOOLS), limits: { tasksMax: 2 } } },
+  {
+    what: 'tasksMax',
+    entry: { ...sh('(sleep 1000 & sleep 1000) 2>/dev/null; cat >/dev/null'), limits: { tasksMax: 2 } },
+  },
   { what: 'runtimeMax', entry: { ...sh('cat >/dev/null'), limits: { runtimeMax: '1s' } } },
 ]
 
