@@ -74,6 +74,7 @@ export function commandTree(world: World, end: (status: number) => void): Comman
     .command('run <server>')
     .usage('[--registry FILE] SERVER [-- ARGS…]')
     .description('start a server, also one that is named like a command')
+    .addOption(registry())
   program
     .command('explain <server>')
     .description('print everything a launch would do, and why, and no secret')
@@ -112,7 +113,8 @@ export function commandTree(world: World, end: (status: number) => void): Comman
     .command('completion')
     .description('print a completion script')
     .argument('<shell>', SHELLS.join(', '))
-    .action((shell: string) => completion(world, shell))
+    .argument('[words...]', 'after "--", a command line so far: print what may come next')
+    .action((shell: string, words: string[]) => completion(world, program, shell, words))
   program
     .command('logs <server>')
     .description('print what a server said on stderr, if it has "logs: file" or "logs: journal"')

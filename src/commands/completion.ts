@@ -1,85 +1,80 @@
+import type { Command } from 'commander'
+import { CLIENT_NAMES } from '../check/clients.ts'
 import { LaunchError } from '../errors.ts'
 import { COMMANDS } from '../invocation.ts'
+import { loadRegistry } from '../registry/load.ts'
+import { registryPath } from '../registry/locate.ts'
 import type { World } from '../world.ts'
+import { completionWords } from './completion-words.ts'
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 
-/*
- * The scripts ask `mcp-launch list --names` for the servers, so that they never go out of date. It is silent when the
- * registry is broken: completion is no place for an error.
- */
-const WORDS = COMMANDS.join(' ')
-
-const SCRIPTS: Readonly<Record<string, string>> = {
+/* The scripts ask `mcp-launch completion SHELL -- WORDS…` for what may come next, so that they never go out of date. */
+const SCRIPTS: Readonly<Record<(typeof SHELLS)[number], string>> = {
   bash: `# mcp-launch completion for bash: source this, or save it as
 # ~/.local/share/bash-completion/completions/mcp-launch
 _mcp_launch() {
-  local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} word
   COMPREPLY=()
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do [[ $word == -- ]] && return; done
-  case $previous in
-    --registry) compopt -o default; return ;;
-    completion) mapfile -t COMPREPLY < <(compgen -W '${SHELLS.join(' ')}' -- "$current"); return ;;
-    run | explain | check | logs | stop | refresh | status | clear) mapfile -t COMPREPLY < <(compgen -W "$(mcp-launch list --names 2>/dev/null)" -- "$current"); return ;;
-    help) mapfile -t COMPREPLY < <(compgen -W '${WORDS}' -- "$current"); return ;;
-  esac
-  if [[ $current == -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W '--registry --json --help --version' -- "$current")
-  elif ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W "${WORDS} $(mcp-launch list --names 2>/dev/null)" -- "$current")
-  fi
+  if [[ \${COMP_WORDS[COMP_CWORD-1]} == --registry ]]; then compopt -o default; return; fi
+  mapfile -t COMPREPLY < <(mcp-launch completion bash -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
 }
 complete -F _mcp_launch mcp-launch
 `,
   zsh: `#compdef mcp-launch
 # mcp-launch completion for zsh: save it as _mcp-launch in a directory of $fpath, or source it after compinit
 _mcp-launch() {
-  local -a servers commands shells
-  servers=(\${(f)"$(mcp-launch list --names 2>/dev/null)"})
-  commands=(${WORDS})
-  shells=(${SHELLS.join(' ')})
-  if ((\${words[(I)--]} > 0 && \${words[(I)--]} < CURRENT)); then
+  if [[ \${words[CURRENT-1]} == --registry ]] || ((\${words[(I)--]} > 0 && \${words[(I)--]} < CURRENT)); then
     _files
-  elif [[ \${words[CURRENT-1]} == --registry ]]; then
-    _files
-  elif [[ \${words[CURRENT]} == -* ]]; then
-    compadd -- --registry --json --help --version
   else
-    case \${words[CURRENT-1]} in
-      run|explain|check|logs|stop|refresh|status|clear) compadd -a servers ;;
-      completion) compadd -a shells ;;
-      help) compadd -a commands ;;
-      *) ((CURRENT == 2)) && compadd -a servers commands ;;
-    esac
+    compadd -- \${(f)"$(mcp-launch completion zsh -- "\${(@Q)words[2,CURRENT]}" 2>/dev/null)"}
   fi
 }
 if [[ \${funcstack[1]} == _mcp-launch ]]; then _mcp-launch "$@"; else compdef _mcp-launch mcp-launch; fi
 `,
   fish: `# mcp-launch completion for fish: save it as ~/.config/fish/completions/mcp-launch.fish
-function __mcp_launch_servers
-    mcp-launch list --names 2>/dev/null
+function __mcp_launch_words
+    set -l before (commandline -opc)
+    mcp-launch completion fish -- $before[2..] (commandline -ct) 2>/dev/null
 end
-complete -c mcp-launch -f
-complete -c mcp-launch -n __fish_use_subcommand -a '(__mcp_launch_servers)' -d server
-complete -c mcp-launch -n __fish_use_subcommand -a '${WORDS}'
-complete -c mcp-launch -n '__fish_seen_subcommand_from run explain check logs stop refresh status clear' -a '(__mcp_launch_servers)' -d server
-complete -c mcp-launch -n '__fish_seen_subcommand_from completion' -a '${SHELLS.join(' ')}'
-complete -c mcp-launch -l registry -r -F -d 'use this registry'
-complete -c mcp-launch -n '__fish_seen_subcommand_from explain list init check ps stop gc logs refresh status clear' -l json -d 'print JSON'
-complete -c mcp-launch -n __fish_use_subcommand -s h -l help -d 'print the help'
-complete -c mcp-launch -n __fish_use_subcommand -s V -l version -d 'print the version'
+complete -c mcp-launch -f -a '(__mcp_launch_words)'
+complete -c mcp-launch -l registry -r -F
 `,
 }
 
-/** `mcp-launch completion SHELL`: a script for that shell, which knows the commands and the registry's servers. */
-export function completion(world: World, shell: string): void {
-  const script = SHELLS.includes(shell as (typeof SHELLS)[number]) ? SCRIPTS[shell] : undefined
-  if (script === undefined) {
+/**
+ * `mcp-launch completion SHELL`: a script for that shell. With the words of a command line, what may come next, each in
+ * a line of its own.
+ */
+export function completion(world: World, program: Command, shell: string, words: readonly string[]): void {
+  const known = SHELLS.find((name) => name === shell)
+  if (known === undefined) {
     throw new LaunchError('usage', {
       what: 'no completion for shell',
       subject: shell,
       hint: `mcp-launch completion ${SHELLS.join('|')}`,
     })
   }
-  world.terminal.writeOut(script)
+  if (words.length === 0) {
+    world.terminal.writeOut(SCRIPTS[known])
+    return
+  }
+  const servers = (): readonly string[] => serverNames(world)
+  const choices = {
+    server: servers,
+    'server-or-unit': servers,
+    client: () => CLIENT_NAMES,
+    shell: () => SHELLS,
+    command: () => COMMANDS,
+  }
+  world.terminal.writeOut(completionWords(program, choices, words).join('\n').concat('\n'))
+}
+
+/** None of a registry that is broken: completion is no place for an error. */
+function serverNames(world: World): readonly string[] {
+  try {
+    return [...loadRegistry(world, registryPath(world, undefined)).servers.keys()]
+  } catch (error) {
+    if (error instanceof LaunchError) return []
+    throw error
+  }
 }

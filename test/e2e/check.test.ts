@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { type Artefact, artefacts, bundle, executable } from './harness/artefacts.ts'
 import { DEMO_REF, DEMO_SECRET, encryptedDemo, plantDemoSecret } from './harness/demo-secret.ts'
+import { describeUnless } from './harness/describe-unless.ts'
 import { withoutManager } from './harness/no-manager.ts'
 import { type Outcome, outcome } from './harness/outcome.ts'
 import { noLimits, noManager } from './harness/provided.ts'
@@ -437,7 +438,7 @@ describe.each(artefacts)('$name', (artefact) => {
 
   test.for([
     { what: 'messages', script: `exec yes '{"jsonrpc":"2.0","method":"notifications/message"}'` },
-    { what: 'stderr', script: 'exec yes >&2' },
+    { what: 'stderr', script: 'yes >&2; exit' },
   ])('a flood of $what doesn’t stop the clock', async ({ script }, { sandbox }) => {
     registered(sh(script))(sandbox)
     const { stdout, code } = await check(sandbox, artefact, ['--as', 'opencode'])
@@ -515,11 +516,14 @@ test('without HOME each station says so', async ({ sandbox }) => {
 
 const LIMITED = [
   { what: 'memoryMax', entry: { ...answering(NO_TOOLS), limits: { memoryMax: '4M', memorySwapMax: '0' } } },
-  { what: 'tasksMax', entry: { ...answering(NO_TOOLS), limits: { tasksMax: 2 } } },
+  {
+    what: 'tasksMax',
+    entry: { ...sh('(sleep 1000 & sleep 1000) 2>/dev/null; cat >/dev/null'), limits: { tasksMax: 2 } },
+  },
   { what: 'runtimeMax', entry: { ...sh('cat >/dev/null'), limits: { runtimeMax: '1s' } } },
 ]
 
-describe.skipIf(noLimits)('a limit that is too small is named', () => {
+describeUnless(noLimits, 'a limit that is too small is named', () => {
   test.for(LIMITED)('$what', async ({ what, entry }, { sandbox }) => {
     registered(entry)(sandbox)
     const { stdout, code } = await check(sandbox, executable, ['--as', 'crush'], { env: sandbox.envWithManager() })
@@ -528,7 +532,7 @@ describe.skipIf(noLimits)('a limit that is too small is named', () => {
   })
 })
 
-describe.skipIf(noManager)('with a user manager', () => {
+describeUnless(noManager, 'with a user manager', () => {
   test('scopes and their limits are tried, and what a server leaves behind goes with its scope', async ({
     sandbox,
   }) => {

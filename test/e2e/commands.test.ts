@@ -385,6 +385,14 @@ describe.each(artefacts)('completion, $name', (artefact) => {
     { line: ['mcp-launch', 'explain', ''], offers: ['evening', 'everything'] },
     { line: ['mcp-launch', 'run', 'every'], offers: ['everything'] },
     { line: ['mcp-launch', 'completion', ''], offers: ['bash', 'fish', 'zsh'] },
+    { line: ['mcp-launch', 'secrets', ''], offers: ['clear', 'refresh', 'status'] },
+    { line: ['mcp-launch', 'secrets', 'status', 'ev'], offers: ['evening', 'everything'] },
+    { line: ['mcp-launch', 'timer', 's'], offers: ['status'] },
+    { line: ['mcp-launch', 'check', '--as', 'cl'], offers: ['claude-code', 'claude-desktop', 'cline'] },
+    { line: ['mcp-launch', 'check', '--as', 'codex', 'even'], offers: ['evening'] },
+    { line: ['mcp-launch', 'logs', 'evening', '--f'], offers: ['--follow'] },
+    { line: ['mcp-launch', 'ps', '--w'], offers: ['--watch'] },
+    { line: ['mcp-launch', 'help', 'g'], offers: ['gc'] },
   ]
 
   test.for(lines)('bash: $line', async ({ line, offers }, { sandbox, skip }) => {

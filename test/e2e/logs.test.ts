@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync, statSync, writeFil
 import { dirname, join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { artefacts, executable } from './harness/artefacts.ts'
+import { describeUnless } from './harness/describe-unless.ts'
 import { outcome } from './harness/outcome.ts'
 import { noLimits } from './harness/provided.ts'
 import { type Sandbox, test } from './harness/sandbox.ts'
@@ -96,7 +97,7 @@ test('a server has its variables as they were', async ({ sandbox }) => {
   expect((await outcome(await sandbox.launch(executable, ['it'], { env }))).stdout).toBe('a b c\n')
 })
 
-describe.skipIf(noLimits)(`few tasks${noLimits === undefined ? '' : ` (skipped: ${noLimits})`}`, () => {
+describeUnless(noLimits, 'few tasks', () => {
   test.for([
     { tasksMax: 1, log: undefined },
     { tasksMax: 2, log: 'said\n' },

@@ -23,14 +23,17 @@ test('another thread forked us', () => {
 describe('whoever takes in orphans forked us', () => {
   const STDIN = '/proc/self/fd/0'
 
+  /** With all fields that a line has at least. */
+  const stat = (fields: string) => `${fields} ${'0 '.repeat(16)}`
+
   /** Our parent is of another session; `links` and `texts` are the rest of this machine. */
   const orphan = (links: Record<string, string>, texts: Record<string, string>) => {
     const missing = (): never => {
       throw Object.assign(new Error('ENOENT'), { code: 'ENOENT' })
     }
     const all: Record<string, string> = {
-      '/proc/100/stat': '100 (mcp-launch) S 42 99 99 0',
-      '/proc/42/stat': '42 (systemd) S 1 42 42 0',
+      '/proc/100/stat': stat('100 (mcp-launch) S 42 99 99'),
+      '/proc/42/stat': stat('42 (systemd) S 1 42 42'),
       ...texts,
     }
     return testWorld({

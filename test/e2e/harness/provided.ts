@@ -10,10 +10,10 @@ declare module 'vitest' {
   }
 }
 
-/** Why there is no systemd user manager, for `describe.skipIf(noManager)`; undefined if there is one. */
+/** Why there is no systemd user manager, for `describeUnless(noManager, …)`; undefined if there is one. */
 export const noManager: string | undefined = reason(inject('userManager'))
 
-/** Why limits of scopes don't bite here, for `describe.skipIf(noLimits)`; undefined if they do. */
+/** Why limits of scopes don't bite here, for `describeUnless(noLimits, …)`; undefined if they do. */
 export const noLimits: string | undefined = noManager ?? withoutLimits(inject('userManager'))
 
 /**
