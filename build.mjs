@@ -1,6 +1,6 @@
 // Builds dist/mcp-launch.cjs (for Node) with dist/check-client.cjs beside it, and from both dist/mcp-launch (one native
 // executable, by Bun); dist/LICENSES.txt has the licences of what is bundled. Offline.
-// MCP_LAUNCH_BUILD_TOOLS: JSON, absolute paths of env, setpriv, systemd-run and tail to build in (packagers).
+// MCP_LAUNCH_BUILD_TOOLS: JSON, absolute paths of env, prlimit, setpriv, systemd-run and tail to build in (packagers).
 // MCP_LAUNCH_BUILD_BUN: the bun to compile with; an empty value leaves the executable out.
 import { spawnSync } from 'node:child_process'
 import {

@@ -22,6 +22,7 @@ let
   # Built in as absolute paths: under a client's short PATH nothing has to be searched for.
   tools = lib.optionalAttrs stdenv.hostPlatform.isLinux {
     env = lib.getExe' coreutils "env";
+    prlimit = lib.getExe' util-linux "prlimit";
     setpriv = lib.getExe' util-linux "setpriv";
     systemd-run = lib.getExe' systemd "systemd-run";
     tail = lib.getExe' coreutils "tail";

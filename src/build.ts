@@ -5,7 +5,7 @@ declare const BUILD_VERSION: string | undefined
 declare const BUILD_TOOLS: Readonly<Partial<Record<SystemTool, string>>> | undefined
 
 /** The programs of the launch plan. */
-export type SystemTool = 'env' | 'setpriv' | 'systemd-run' | 'tail'
+export type SystemTool = 'env' | 'prlimit' | 'setpriv' | 'systemd-run' | 'tail'
 
 export const VERSION: string = typeof BUILD_VERSION === 'undefined' ? '0.0.0-source' : BUILD_VERSION
 

@@ -103,6 +103,7 @@ describe.skipIf(without !== '')(`the Nix files${without}`, () => {
     expect(version).toMatch(/^\d+\.\d+\.\d+$/)
     expect(JSON.parse(env.MCP_LAUNCH_BUILD_TOOLS)).toEqual({
       env: '/nix/store/coreutils/bin/env',
+      prlimit: '/nix/store/util-linux/bin/prlimit',
       setpriv: '/nix/store/util-linux/bin/setpriv',
       'systemd-run': '/nix/store/systemd/bin/systemd-run',
       tail: '/nix/store/coreutils/bin/tail',

@@ -9,7 +9,7 @@ export interface Variable {
   readonly origin: 'client' | 'launcher' | 'registry' | 'secret'
   readonly decision: 'pass' | 'set' | 'drop'
   readonly why: string
-  /** Undefined for what is dropped, and for a secret that `explain` didn't ask for. */
+  /** Undefined for what is dropped, what another one sets, and a secret that `explain` didn't ask for. */
   readonly value: string | Secret | undefined
 }
 
@@ -18,7 +18,7 @@ export interface EnvironmentParts {
   readonly client: Environment
   readonly server: Pick<ServerEntry, 'inheritEnv' | 'passEnv'>
   /** What the launcher adds so that its wrappers work (`XDG_RUNTIME_DIR`), or to keep `PATH` and `PWD` true. */
-  readonly launcher: readonly { readonly name: string; readonly value: string; readonly why: string }[]
+  readonly launcher: readonly { readonly name: string; readonly value: string | undefined; readonly why: string }[]
   /** The registry's `env`, expanded. */
   readonly plain: Environment
   readonly secrets: readonly {
@@ -41,7 +41,8 @@ export function planEnvironment(parts: EnvironmentParts): Variable[] {
     variables.set(name, { name, origin, decision: 'set', why: replaced, value })
   }
   for (const { name, value, why } of parts.launcher) {
-    if (variables.get(name)?.value !== value) set('launcher', name, value, why)
+    const passed = variables.get(name)
+    if (passed?.decision !== 'pass' || passed.value !== value) set('launcher', name, value, why)
   }
   for (const [name, value] of Object.entries(parts.plain)) set('registry', name, value, 'env')
   for (const { name, value, why } of parts.secrets) set('secret', name, value, why)

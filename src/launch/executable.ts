@@ -24,7 +24,7 @@ const USUAL_DIRECTORIES = [
 ]
 
 /** What `execvp` searches when there is no PATH (confstr(3), `_CS_PATH`), and where most programs are. */
-const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin'
+export const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin'
 
 /**
  * The directories that a server's command is looked for in. A relative one on the client's PATH is the working

@@ -19,8 +19,16 @@ const RELATIVE: ExpandProblem = {
   hint: 'write an absolute path, or one that begins with ~/, or give the server a cwd',
 }
 
-/** Expands an entry for this launch. All problems are collected; with any of them the rest is not to be used. */
-export function expandServer(world: World, server: ServerEntry): { expanded: Expanded; problems: LaunchError[] } {
+/** What came of an entry: all problems, and whether the places that a command is found by are without one. */
+export interface Expansion {
+  readonly expanded: Expanded
+  readonly problems: readonly LaunchError[]
+  readonly isCwdSound: boolean
+  readonly isCommandSound: boolean
+}
+
+/** Expands an entry for this launch. All problems are collected; what has one is not to be used. */
+export function expandServer(world: World, server: ServerEntry): Expansion {
   const problems: LaunchError[] = []
   const secretNames = new Set(Object.keys(server.secrets))
   const at = (place: string, text: string): string => {
@@ -36,20 +44,25 @@ export function expandServer(world: World, server: ServerEntry): { expanded: Exp
       placeProblem(server, 'cwd', { ...RELATIVE, hint: 'write an absolute path, or one that begins with ~/' }),
     )
   }
+  const isCwdSound = problems.length === 0
   const fromCwd = (place: string, path: string): string => {
     // Without a cwd of its own it would be a program of whatever project the client is in.
     if (server.cwd === undefined && !isAbsolute(path)) problems.push(placeProblem(server, place, RELATIVE))
     return resolve(cwd, path)
   }
   const command = at('command', server.command)
-  const expanded = {
+  const found = {
     command: command.includes('/') ? fromCwd('command', command) : command,
-    args: server.args.map((arg, index) => at(`args[${index}]`, arg)),
     cwd,
     path: server.path.map((directory, index) => fromCwd(`path[${index}]`, at(`path[${index}]`, directory))),
+  }
+  const isCommandSound = problems.length === 0
+  const expanded = {
+    ...found,
+    args: server.args.map((arg, index) => at(`args[${index}]`, arg)),
     env: Object.fromEntries(Object.entries(server.env).map(([name, value]) => [name, at(`env.${name}`, value)])),
   }
-  return { expanded, problems }
+  return { expanded, problems, isCwdSound, isCommandSound }
 }
 
 /** A command line can be read by everybody on the machine, and what the client holds is a secret too. */

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { BUILT_IN_TOOLS, type SystemTool } from '../build.ts'
+import { proc } from '../proc.ts'
 import { findSystemTool } from '../programs.ts'
 import type { World } from '../world.ts'
 import { lookAtParent, type Parent } from './parent.ts'
@@ -13,6 +14,8 @@ export interface Host {
   /** The user's runtime directory, given or derived; undefined if there is none. */
   readonly runtimeDirectory: string | undefined
   readonly manager: Manager
+  /** The soft limit of open files that the client gives to what it starts, if ours is another. */
+  readonly openFiles: number | undefined
 }
 
 /** Whether a user manager listens that `systemd-run --user` can reach. */
@@ -22,20 +25,31 @@ export type Manager =
 
 export function inspectHost(world: World): Host {
   const runtimeDirectory = findRuntimeDirectory(world)
+  const parent = lookAtParent(world)
   return {
     platform: world.platform,
     pid: world.pid,
-    parent: lookAtParent(world),
+    parent,
     tools: findTools(world),
     runtimeDirectory,
     manager: findManager(world, runtimeDirectory),
+    openFiles: findOpenFiles(world, parent.pid),
   }
+}
+
+/** Node and Bun raise their own soft limit to the hard one at their start, and a server would inherit that. */
+function findOpenFiles(world: World, parentPid: number): number | undefined {
+  const [own, parents] = ['self', parentPid].map((pid) => {
+    const limits = proc(world, `${pid}/limits`)
+    return Number(/^Max open files +(\d+)/m.exec(limits)?.[1])
+  })
+  return parents !== undefined && parents > 0 && parents !== own ? parents : undefined
 }
 
 function findTools(world: World): Host['tools'] {
   if (world.platform !== 'linux') return {}
   const found: Partial<Record<SystemTool, string>> = { ...BUILT_IN_TOOLS }
-  for (const tool of ['env', 'setpriv', 'systemd-run', 'tail'] as const) {
+  for (const tool of ['env', 'prlimit', 'setpriv', 'systemd-run', 'tail'] as const) {
     const path = found[tool] ?? findSystemTool(world, tool)
     if (path !== undefined) found[tool] = path
   }

@@ -4,6 +4,7 @@ import type { ServerEntry } from '../registry/entry.ts'
 import type { Secret } from '../secrets/secret.ts'
 import type { Environment } from '../world.ts'
 import { droppedCredentials, type EnvironmentParts, planEnvironment, type Variable } from './environment.ts'
+import { DEFAULT_PATH } from './executable.ts'
 import type { Host } from './host.ts'
 import { DETACHED } from './parent.ts'
 import type { Trial } from './trial.ts'
@@ -76,20 +77,21 @@ export function planLaunch(input: PlanInput): Plan {
       .filter(({ as }) => as === 'file')
       .map(({ name, value }) => ({ path: secretPath(input, name), content: value })),
     boundTo: isTied(server, host, scope) ? host.parent.pid : undefined,
-    notes: [...(dropped.length === 0 ? [] : [droppedNote(server, dropped)]), ...unboundNote(server, host, scope)],
+    notes: [...(dropped.length === 0 ? [] : [droppedNote(server, dropped)]), ...scopeNotes(server, host, trial, scope)],
   }
 }
 
 function environmentParts(input: PlanInput, scope: Scope | undefined): EnvironmentParts {
   const { clientEnv, host, server } = input
-  const launcher: { name: string; value: string; why: string }[] = []
+  const launcher: { name: string; value: string | undefined; why: string }[] = []
   if (input.path.length > 0) {
-    const value = [...input.path, ...(clientEnv['PATH'] ? [clientEnv['PATH']] : [])].join(':')
+    const value = [...input.path, clientEnv['PATH'] || DEFAULT_PATH].join(':')
     launcher.push({ name: 'PATH', value, why: "the server's path before the client's" })
   }
   if (server.cwd !== undefined) launcher.push({ name: 'PWD', value: input.cwd, why: "the server's cwd" })
   if (scope !== undefined && host.runtimeDirectory !== undefined) {
     launcher.push({ name: RUNTIME_DIRECTORY, value: host.runtimeDirectory, why: 'systemd-run needs it' })
+    launcher.push({ name: 'INVOCATION_ID', value: undefined, why: "systemd-run sets it: the scope's id" })
   }
   return {
     client: clientEnv,
@@ -141,7 +143,11 @@ function isTied({ deathSignal }: ServerEntry, { parent }: Host, scope: Scope | u
 }
 
 /** A scope that is bound to nobody outlives a client that is killed; it isn't refused, for it holds the limits. */
-function unboundNote({ name }: ServerEntry, { parent }: Host, scope: Scope | undefined): string[] {
+function scopeNotes(server: ServerEntry, { parent, manager }: Host, trial: Trial, scope: Scope | undefined): string[] {
+  const { name } = server
+  if (server.scope === 'auto' && trial.scope !== undefined && manager.listening) {
+    return [`server "${name}" is started without a scope, although there is a user manager: ${trial.scope}`]
+  }
   if (parent.isDetached) return [`server "${name}" ends with its input, and not with its client: ${DETACHED}`]
   if (scope === undefined || 'unit' in scope.watch || !scope.watch.isDefect) return []
   return [`server "${name}" doesn't end with its client (pid ${parent.pid}) if that is killed: ${scope.watch.why}`]

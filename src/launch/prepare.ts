@@ -5,7 +5,7 @@ import { Secret } from '../secrets/secret.ts'
 import type { World } from '../world.ts'
 import type { Ask, SecretState } from './ask.ts'
 import { findExecutable, searchDirectories } from './executable.ts'
-import { type Expanded, expandServer } from './expanded.ts'
+import { type Expansion, expandServer } from './expanded.ts'
 import { type Host, inspectHost } from './host.ts'
 import { copyArguments } from './log.ts'
 import { DETACHED } from './parent.ts'
@@ -36,7 +36,8 @@ export async function prepare(
   how: { readonly ask: Ask; readonly isLaunch: boolean },
 ): Promise<Prepared> {
   const { server } = registered
-  const { expanded, problems } = expandServer(world, server)
+  const expansion = expandServer(world, server)
+  const { expanded, problems } = expansion
   const host = inspectHost(world)
   const request = scopeRequest(server)
   const template = request === undefined ? NO_SCOPE : provideWatch(world, host)
@@ -45,10 +46,10 @@ export async function prepare(
     how.ask(world, registered),
     tryParts(world, host, request, how.isLaunch || 'why' in watch ? watch : watchOf(world, template, world.pid)),
   ])
-  const command = problems.length === 0 ? locate(world, server, expanded) : expanded.command
+  const located = locate(world, server, expansion)
   const plan = planLaunch({
     server,
-    command: command instanceof LaunchError ? expanded.command : command,
+    command: located.command,
     args: [...expanded.args, ...extraArgs],
     cwd: expanded.cwd,
     path: expanded.path,
@@ -68,7 +69,7 @@ export async function prepare(
     secrets,
     problems: [
       ...problems,
-      ...(command instanceof LaunchError ? [command] : []),
+      ...located.problems,
       ...scopeProblem(server, trial),
       ...runtimeDirectoryProblem(plan, host),
       ...failures(secrets),
@@ -81,13 +82,24 @@ function withoutClient({ parent }: Host): NoWatch {
   return { why: parent.isDetached ? DETACHED : 'it has no client process of its own', isDefect: false }
 }
 
-/** The working directory and the executable, or why one of them can't be had. */
-function locate(world: World, server: ServerEntry, { command, cwd, path, env }: Expanded): string | LaunchError {
+/** The executable, and what is wrong with it and with the working directory. */
+function locate(
+  world: World,
+  server: ServerEntry,
+  { expanded: { command, cwd, path, env }, isCwdSound, isCommandSound }: Expansion,
+): { command: string; problems: LaunchError[] } {
+  const directories = searchDirectories(path, world.env['PATH'])
+  const serverPath = env['PATH'] ?? directories.join(':')
+  const search = { server: server.name, command, cwd, directories, serverPath }
+  const directory = isCwdSound ? caught(() => assertDirectory(world, server, cwd)) : undefined
+  const found = isCommandSound ? caught(() => findExecutable(world, search)) : command
+  const problems = [directory, found].filter((one) => one instanceof LaunchError)
+  return { command: typeof found === 'string' ? found : command, problems }
+}
+
+function caught<Result>(step: () => Result): Result | LaunchError {
   try {
-    assertDirectory(world, server, cwd)
-    const directories = searchDirectories(path, world.env['PATH'])
-    const serverPath = env['PATH'] ?? directories.join(':')
-    return findExecutable(world, { server: server.name, command, cwd, directories, serverPath })
+    return step()
   } catch (error) {
     if (error instanceof LaunchError) return error
     throw error

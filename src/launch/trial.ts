@@ -9,6 +9,8 @@ import { TrialMemory } from './trial-memory.ts'
 /** What came of trying the parts of a launch plan on this machine with a command that does nothing. */
 export interface Trial {
   readonly env: Attempt
+  /** Of setting back the limit of open files; undefined also where there is nothing to set back. */
+  readonly prlimit: Attempt
   readonly setpriv: Attempt
   readonly scope: Attempt
   /** Binding the scope to a watch: undefined also where none was asked for. */
@@ -28,6 +30,8 @@ export interface ScopeRequest {
 
 export const DEFAULT_SIGNALS = '--default-signal=PIPE,XFSZ'
 export const EXPAND_ENVIRONMENT_OFF = '--expand-environment=no'
+/** The soft limit alone (prlimit(1)). */
+export const openFiles = (limit: number): string => `--nofile=${limit}:`
 const TRIAL_TIMEOUT_MS = 5_000
 const DAY_MS = 86_400_000
 const NOTHING = ['/bin/sh', '-c', ':'] as const
@@ -49,14 +53,15 @@ export async function tryParts(
   { anew = false }: { readonly anew?: boolean } = {},
 ): Promise<Trial> {
   const memory = new TrialMemory(world, { anew })
-  const [env, setpriv, scope] = await Promise.all([
+  const [env, prlimit, setpriv, scope] = await Promise.all([
     tryTool(world, host, memory, 'env', [DEFAULT_SIGNALS]),
+    host.openFiles === undefined ? undefined : tryTool(world, host, memory, 'prlimit', [openFiles(host.openFiles)]),
     tryTool(world, host, memory, 'setpriv', ['--pdeathsig', 'TERM']),
     request === undefined ? noScope('switched off') : tryScope(world, host, memory, request, watch),
   ])
   memory.save()
   const { failure, watchFailure, flag } = scope
-  return { env, setpriv, scope: failure, watch: watchFailure, expandEnvironmentFlag: flag !== '' }
+  return { env, prlimit, setpriv, scope: failure, watch: watchFailure, expandEnvironmentFlag: flag !== '' }
 }
 
 async function tryTool(

@@ -3,11 +3,18 @@ import { serverDescription } from '../lifecycle/units.ts'
 import type { ServerEntry } from '../registry/entry.ts'
 import type { Host } from './host.ts'
 import { DETACHED } from './parent.ts'
-import { DEFAULT_SIGNALS, EXPAND_ENVIRONMENT_OFF, type ScopeRequest, scopeArguments, type Trial } from './trial.ts'
+import {
+  DEFAULT_SIGNALS,
+  EXPAND_ENVIRONMENT_OFF,
+  openFiles,
+  type ScopeRequest,
+  scopeArguments,
+  type Trial,
+} from './trial.ts'
 
 /** One wrapper around the server: the words it puts before the command, or none and the reason. */
 export interface Part {
-  readonly name: 'env' | 'setpriv' | 'systemd-run' | 'sh'
+  readonly name: 'env' | 'prlimit' | 'setpriv' | 'systemd-run' | 'sh'
   readonly argv: readonly string[]
   readonly why: string
 }
@@ -63,7 +70,8 @@ export function wrappers(
   command: string,
 ): readonly Part[] {
   const deathSignal = deathSignalPart(server, host, trial)
-  const inner = [deathSignal, scopePart(server, host, trial, scope, deathSignal), ...logPart(server, copy)]
+  const scoped = scopePart(server, host, trial, scope, deathSignal)
+  const inner = [...openFilesPart(host, trial), deathSignal, scoped, ...logPart(server, copy)]
   const next = inner.flatMap(({ argv }) => argv)[0] ?? command
   return [signalsPart(host, trial, next), ...inner]
 }
@@ -80,6 +88,14 @@ function signalsPart(host: Host, trial: Trial, next: string): Part {
     host.tools.env,
     DEFAULT_SIGNALS,
   ])
+}
+
+function openFilesPart({ openFiles: limit, tools, parent }: Host, { prlimit }: Trial): Part[] {
+  if (limit === undefined) return []
+  if (prlimit !== undefined)
+    return [part('prlimit', `left out: ${prlimit}; the server may open more files than others`)]
+  const why = `${limit} open files as client ${parent.pid} has it; the runtime has raised that for itself`
+  return [part('prlimit', why, [tools.prlimit, openFiles(limit)])]
 }
 
 function deathSignalPart(server: ServerEntry, host: Host, trial: Trial): Part {

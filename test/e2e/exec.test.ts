@@ -128,6 +128,15 @@ servers:
     )
   })
 
+  test('the limit of open files is the client’s, not the runtime’s', async ({ sandbox }) => {
+    writeServer(sandbox, { command: 'sh', args: ['-c', 'ulimit -Sn; ulimit -Hn'] })
+    const prefix = ['bash', '-c', 'ulimit -Sn 256; ulimit -Hn; "$@"; exit "$?"', 'bash']
+    const launched = await sandbox.launch(artefact, ['it'], { env: sandbox.envWithManager(), prefix })
+    const { code, stdout, stderr } = await outcome(launched)
+    const [hard] = stdout.split('\n')
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `${hard}\n256\n${hard}\n`, stderr: '' })
+  })
+
   test('cwd, with PWD, and path before the client’s PATH', async ({ sandbox }) => {
     sandbox.writeFile('work/.keep', '')
     const bin = dirname(sandbox.writeFile('bin/.keep', ''))

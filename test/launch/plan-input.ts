@@ -29,16 +29,19 @@ export const HOST: Host = {
   parent: { pid: 42, mainThread: true },
   tools: {
     env: '/usr/bin/env',
+    prlimit: '/usr/bin/prlimit',
     setpriv: '/usr/bin/setpriv',
     'systemd-run': '/usr/bin/systemd-run',
     tail: '/usr/bin/tail',
   },
   runtimeDirectory: '/run/user/1000',
   manager: { listening: true, socket: '/run/user/1000/systemd/private' },
+  openFiles: undefined,
 }
 
 export const ALL_WORKS: Trial = {
   env: undefined,
+  prlimit: undefined,
   setpriv: undefined,
   scope: undefined,
   watch: undefined,

@@ -67,6 +67,11 @@ describe('the command line', () => {
       )} ${DEMO}`,
     ],
     [
+      'a limit of open files that the runtime has raised',
+      { host: { ...HOST, openFiles: 1024 } },
+      `${ENV} /usr/bin/prlimit --nofile=1024: ${SETPRIV} ${SCOPE} ${DEMO}`,
+    ],
+    [
       'a path with "=", which env would take for a variable',
       { ...trial({ setpriv: 'x', scope: 'x' }), command: '/opt/a=b/demo-server' },
       '/opt/a=b/demo-server stdio',
@@ -93,6 +98,16 @@ describe('the life of the server', () => {
     expect(planLaunch(planInput(server({ deathSignal: 'off', scope: 'off' }))).boundTo).toBeUndefined()
   })
 
+  test('a user manager that gives no scope is a note, none at all is not', () => {
+    const silent = trial({ scope: "systemd-run didn't answer within 5 s" })
+    expect(planLaunch(planInput(silent)).notes).toEqual([
+      'server "demo" is started without a scope, although there is a user manager: systemd-run didn\'t answer within 5 s',
+    ])
+    const host = { ...HOST, manager: { listening: false, why: 'no user manager' } } as const
+    expect(planLaunch(planInput({ ...silent, host })).notes).toEqual([])
+    expect(planLaunch(planInput(server({ scope: 'off' }))).notes).toEqual([])
+  })
+
   test('scope: require has a problem without a scope', () => {
     const without = { ...ALL_WORKS, scope: 'no user manager in /run/user/1000' }
     expect(scopeProblem({ ...SERVER, scope: 'require' }, without)[0]?.message).toBe(
@@ -109,7 +124,7 @@ describe('what the launcher adds to the environment', () => {
 
   test("path stands before the client's PATH", () => {
     expect(value({ path: ['/a', '/b'] }, 'PATH')).toBe('/a:/b:/usr/bin')
-    expect(value({ path: ['/a'], clientEnv: {} }, 'PATH')).toBe('/a')
+    expect(value({ path: ['/a'], clientEnv: {} }, 'PATH')).toBe('/a:/usr/local/bin:/usr/bin:/bin')
     expect(value({}, 'PATH')).toBe('/usr/bin')
   })
 
@@ -121,6 +136,14 @@ describe('what the launcher adds to the environment', () => {
   test('XDG_RUNTIME_DIR is derived for systemd-run, and left as it is otherwise', () => {
     expect(value({}, 'XDG_RUNTIME_DIR')).toBe('/run/user/1000')
     expect(value(server({ scope: 'off' }), 'XDG_RUNTIME_DIR')).toBeUndefined()
+  })
+
+  test('what systemd-run sets is told, and not set here', () => {
+    const input = { clientEnv: { INVOCATION_ID: 'of the client' } }
+    const find = (changes: Partial<PlanInput>) =>
+      planLaunch(planInput({ ...input, ...changes })).variables.find(({ name }) => name === 'INVOCATION_ID')
+    expect(find({})).toMatchObject({ origin: 'launcher', decision: 'set', value: undefined })
+    expect(find(server({ scope: 'off' }))).toMatchObject({ origin: 'client', value: 'of the client' })
   })
 
   test("the client's own XDG_RUNTIME_DIR reaches systemd-run with inheritEnv: minimal too", () => {
