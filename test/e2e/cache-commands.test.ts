@@ -145,7 +145,7 @@ test('the audit log has what happened, and never a value', async ({ sandbox }) =
       server: 'broken',
       client,
       exitCode: 75,
-      error: 'can\'t resolve "command sh": it ended with 75: away',
+      error: 'can\'t resolve "command sh": it ended with 75',
     },
     { ...about, event: 'refresh', ref, outcome: 'fetched' },
   ])

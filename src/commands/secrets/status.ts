@@ -70,10 +70,14 @@ function facts(
     state,
     ...(entry === undefined || verdict === 'useless' ? {} : { fetchedAt: entry.fetchedAt }),
     ...(entry === undefined || !Number.isFinite(policy.ttlMs) ? {} : { expiresAt: entry.fetchedAt + policy.ttlMs }),
-    ...(block === undefined ? {} : { error: block.message }),
+    ...(block === undefined ? {} : { error: saidIn(block) }),
     // A file is asked at every launch.
     ...(policy.kind === 'time' && isBlocked(block, now) ? { blockedUntil: block.until } : {}),
   }
+}
+
+function saidIn({ message, detail }: Block): string {
+  return detail === undefined ? message : `${message}: ${detail}`
 }
 
 function fileHash(world: World, { policy }: Wanted): string | undefined {

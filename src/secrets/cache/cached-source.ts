@@ -236,7 +236,7 @@ function orStale(
   }
   options.seen(item.ref, 'stale')
   if (options.settings.stale === 'warn') {
-    options.note(`using the value of ${item.ref.text} of ${span(world.now() - entry.fetchedAt)} ago: ${error.message}`)
+    options.note(`using the value of ${item.ref.text} of ${span(world.now() - entry.fetchedAt)} ago: ${error.shown}`)
   }
   return entry.value
 }
