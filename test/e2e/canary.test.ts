@@ -285,6 +285,18 @@ describe.each(artefacts)('$name', (artefact) => {
     },
   )
 
+  test('the process that fetches leaves no core dump, and the server may', async ({ sandbox, skip }) => {
+    const limit = join(sandbox.home, 'limit')
+    const from = { command: ['/bin/sh', '-c', `ulimit -c >${limit}; echo value`] }
+    const entry = { command: '/bin/sh', args: ['-c', 'ulimit -c'], scope: 'off', secrets: { A: from } }
+    sandbox.writeRegistry({ servers: { it: entry } })
+    const prefix = ['/bin/sh', '-c', 'ulimit -c unlimited && exec "$@"', 'sh']
+    const { stdout, stderr } = await outcome(await sandbox.launch(artefact, ['it'], { prefix }))
+    if (stderr.includes('ulimit')) return skip('core dumps may not be had here')
+    expect(stdout).toBe('unlimited\n')
+    expect(read(limit)).toBe('0\n')
+  })
+
   test('a launcher that can’t write its message', async ({ sandbox }) => {
     const canaries = plant(sandbox, { command: 'no-such-command' })
     const prefix = ['sh', '-c', '"$@" 2>/dev/full; echo "it ended with $?"', 'sh']

@@ -139,6 +139,20 @@ describe('{ command }', () => {
     expect(await answer(ref)).toMatch(expected)
   })
 
+  test('that leaves something in the background is not waited for, and what it left goes on', async () => {
+    const marker = join(temporaryDirectory(), 'pid')
+    const ref = command('sh', '-c', `printf value; sleep 1000 & echo $! > ${marker}`)
+    expect(await answer(ref, testWorld(), '/', 60_000)).toBe('value')
+    const pid = Number(testWorld().files.read(marker).toString())
+    expect(isRunning(pid)).toBe(true)
+    process.kill(pid)
+  })
+
+  test('whose output comes late from the background is heard as long as it goes on', async () => {
+    const ref = command('sh', '-c', '{ for i in 1 2 3 4; do sleep 0.1; printf $i; done; } & printf 0')
+    expect(await answer(ref, testWorld(), '/', 60_000)).toBe('01234')
+  })
+
   test('that hangs is cut off with all it started, and is unavailable', async () => {
     const marker = join(temporaryDirectory(), 'pid')
     const ref = command('sh', '-c', `sleep 1000 & echo $! > ${marker}; wait`)

@@ -27,7 +27,7 @@ export function commandSource(world: World, baseDirectory: string): Source {
 async function readValue(world: World, base: string, ref: CommandRef, deadline: Deadline): Promise<Outcome> {
   const [file, ...args] = ref.argv.map((word) => (word.startsWith('~/') ? resolvePath(world, base, word) : word))
   const timeoutMs = Math.max(1, deadline - world.now())
-  const program = { file: file ?? '', args, env: world.env, cwd: base, timeoutMs }
+  const program = { file: file ?? '', args, env: world.env, cwd: base, timeoutMs, endsWithUs: true } as const
   const finished = await world.processes.run(program)
   if (finished.end.kind !== 'exit' || finished.end.code !== 0) return failure(ref, finished, timeoutMs)
   const value = textOf(finished.stdout)
