@@ -31,7 +31,7 @@ export async function openStore(world: World, onDamage: OnDamage): Promise<Store
   try {
     const where = places(world)
     world.files.makeDirectory(where.directory)
-    assertOwn(world, where.directory)
+    assertOwn(world, where)
     const identity = await openIdentity(world, where)
     return {
       places: where,
@@ -70,7 +70,7 @@ async function write(
 }
 
 /** Somebody who can write there could have us write through a link of theirs. */
-function assertOwn(world: World, directory: string): void {
+export function assertOwn(world: World, { directory }: Places): void {
   const stat = world.files.stat(directory)
   if (stat !== undefined) assertOnlyOwnerWrites(world, directory, stat, 'the cache directory')
 }
