@@ -105,6 +105,20 @@ describe('mcp-launch logs', () => {
     following.kill()
   })
 
+  test('prints a log that is longer than what other programs may say', async ({ sandbox }) => {
+    writeServer(sandbox, 'echo one >&2')
+    sandbox.writeFile(logOf(sandbox), `${'x'.repeat(99)}\n`.repeat(50_000))
+    const all = await logs(sandbox, '-n', '50000')
+    expect([all.code, all.stdout.length, all.stderr]).toEqual([0, 5_000_000, ''])
+  })
+
+  test('says that a log can’t be followed as JSON', async ({ sandbox }) => {
+    writeServer(sandbox, 'echo one >&2')
+    const { code, stderr } = await logs(sandbox, '--follow', '--json')
+    expect(code).toBe(2)
+    expect(stderr).toContain("error: can't follow a log as json: it has no end\n")
+  })
+
   test('says what to do for a server without one', async ({ sandbox }) => {
     writeServer(sandbox, 'true', { logs: 'off' })
     expect((await logs(sandbox)).stderr).toContain('hint: set "logs: file" (or journal) for it in the registry')
