@@ -98,8 +98,6 @@ export interface Program {
   readonly env: Environment
   readonly cwd: string
   readonly timeoutMs: number
-  /** It is ended when it has written more, on stdout and stderr together; 4 MiB if not given. */
-  readonly limitBytes?: number
   /** A program of the user's, which may wait for ever: its process group is killed when this process ends, however. */
   readonly endsWithUs?: true
   /** What to give on stdin instead of nothing. */

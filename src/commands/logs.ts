@@ -7,8 +7,6 @@ import { lookUp } from '../registry/lookup.ts'
 import type { World } from '../world.ts'
 
 const READ_TIMEOUT_MS = 30_000
-/** A log is turned at each start of its server; one that never restarts may write more. */
-const LIMIT_BYTES = 256 * 1024 * 1024
 
 export interface LogsOptions {
   readonly registry?: string
@@ -19,12 +17,13 @@ export interface LogsOptions {
 
 /**
  * `mcp-launch logs SERVER`: the end of what the server said on stderr, from its file or from the journal; with
- * `--follow` as it comes, until Ctrl-C: this process then becomes the program that prints it.
+ * `--follow` as it comes, until Ctrl-C. A log may be longer than what is worth holding in memory: but for `--json` this
+ * process becomes the program that prints it.
  *
  * @returns 0.
  */
 export async function logs(world: World, name: string, options: LogsOptions): Promise<number> {
-  assertSound(options)
+  assertSound(world, options)
   const { server } = await lookUp(world, registryPath(world, options.registry), name)
   if (server.logs === 'off') {
     throw new LaunchError('failure', {
@@ -37,9 +36,9 @@ export async function logs(world: World, name: string, options: LogsOptions): Pr
   const [tool, ...args] = server.logs === 'file' ? fromFile(world, name, options) : fromJournal(world, name, options)
   const file = findSystemTool(world, tool)
   if (file === undefined) throw unreadable(name, tool, `there is no ${tool} here`)
-  if (options.follow) return world.processes.replace({ file, argv: [tool, ...args], env: world.env, cwd: '/' })
-  const limits = { timeoutMs: READ_TIMEOUT_MS, limitBytes: LIMIT_BYTES }
-  const finished = await world.processes.run({ file, args, env: world.env, cwd: '/', ...limits })
+  if (!options.json && world.processes.canReplace)
+    return world.processes.replace({ file, argv: [tool, ...args], env: world.env, cwd: '/' })
+  const finished = await world.processes.run({ file, args, env: world.env, cwd: '/', timeoutMs: READ_TIMEOUT_MS })
   const { stdout, end } = finished
   if (end.kind !== 'exit' || end.code !== 0) throw unreadable(name, tool, complaintOf(tool, finished))
   const text = stdout.toString()
@@ -49,13 +48,20 @@ export async function logs(world: World, name: string, options: LogsOptions): Pr
   return 0
 }
 
-function assertSound({ lines, json, follow }: LogsOptions): void {
+function assertSound({ processes }: World, { lines, json, follow }: LogsOptions): void {
   if (!/^\d+$/.test(lines)) throw new LaunchError('usage', { what: 'no number', subject: lines, hint: '--lines 100' })
   if (json && follow) {
     throw new LaunchError('usage', {
       what: "can't follow a log as json",
       why: 'it has no end',
       hint: 'leave one of --follow and --json out',
+    })
+  }
+  if (follow && !processes.canReplace) {
+    throw new LaunchError('failure', {
+      what: "can't follow a log",
+      why: `${processes.runtime} can't replace itself by another program (no execve)`,
+      hint: 'use node 22.15 or newer, or the native mcp-launch executable, which needs no node',
     })
   }
 }

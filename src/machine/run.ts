@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import type { Finished, Program } from '../world.ts'
 import { watchGroup } from './group-watch.ts'
 
-const LIMIT_BYTES = 4 * 1024 * 1024
+const OUTPUT_LIMIT_BYTES = 4 * 1024 * 1024
 
 /** What a program wrote last is there by then, if it has ended and another one holds its stdout. */
 const QUIET_MS = 200
@@ -40,7 +40,7 @@ function runWatched(program: Program, onStarted: (pid: number) => void): Promise
     const timer = setTimeout(cutOff, program.timeoutMs, 'timeout')
     const collect = (into: Buffer[]) => (chunk: Buffer) => {
       bytes += chunk.length
-      if (bytes > (program.limitBytes ?? LIMIT_BYTES)) cutOff('too-much-output')
+      if (bytes > OUTPUT_LIMIT_BYTES) cutOff('too-much-output')
       else into.push(chunk)
     }
     child.stdout?.on('data', collect(stdout))

@@ -14,7 +14,7 @@ test.each<[string, Partial<Finished>, string]>([
   const run = () =>
     Promise.resolve({ stdout: Buffer.alloc(0), stderr: '', end: { kind: 'timeout' }, ...finished } as const)
   const processes = { ...user.world.processes, run }
-  await expect(logs({ ...user.world, processes }, 'it', { lines: '1' })).rejects.toMatchObject({
+  await expect(logs({ ...user.world, processes }, 'it', { lines: '1', json: true })).rejects.toMatchObject({
     message: `can't read the log of server "it": ${why}`,
     hint: 'ask for fewer lines: --lines 100',
   })
@@ -27,5 +27,17 @@ test('without journalctl: that is said, and what to do', async () => {
   await expect(logs({ ...user.world, files }, 'it', { lines: '1' })).rejects.toMatchObject({
     message: 'can\'t read the log of server "it": there is no journalctl here',
     hint: expect.stringContaining('set "logs: file"'),
+  })
+})
+
+test('without execve a log is printed, and can’t be followed', async () => {
+  const user = new User()
+  user.write('.config/mcp/servers.yaml', '{"servers": {"it": {"command": "true", "logs": "file"}}}')
+  user.write('.local/state/mcp-launch/logs/it.log', 'one\n')
+  const world = { ...user.world, processes: { ...user.world.processes, canReplace: false } }
+  expect(await logs(world, 'it', { lines: '1' })).toBe(0)
+  expect(user.said()).toBe('one\n')
+  await expect(logs(world, 'it', { lines: '1', follow: true })).rejects.toMatchObject({
+    message: expect.stringContaining('(no execve)'),
   })
 })
