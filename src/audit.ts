@@ -11,6 +11,8 @@ export type AuditEvent =
       readonly client: Client
       readonly variables: readonly string[]
       readonly cache: Readonly<Record<string, string>>
+      /** By reference: which of its values the server was started with. */
+      readonly held?: Readonly<Record<string, Held>>
       readonly unit?: string
     }
   | {
@@ -30,6 +32,14 @@ export type AuditEvent =
       readonly error: string
     }
   | { readonly event: 'damage'; readonly file: string; readonly why: string }
+
+/** Tells a value of the cache from those before and after it. */
+export interface Held {
+  /** Milliseconds since the epoch: when it was first fetched, or at least no later value was there. */
+  readonly changedAt: number
+  /** Of the encrypted file that it came from: the beginning of its SHA-256. */
+  readonly contentHash?: string
+}
 
 /** The program that started us. */
 export interface Client {

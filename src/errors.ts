@@ -21,6 +21,8 @@ export interface Fault {
   readonly subject?: string
   /** The cause, lower case, without a full stop. Never holds a secret value or a library's raw message. */
   readonly why?: string
+  /** What a program of the user's said of the cause: for people to see, and never written down readably. */
+  readonly detail?: string
   /** One action that mends it. */
   readonly hint?: string
   readonly cause?: unknown
@@ -30,6 +32,7 @@ export interface Fault {
 export class LaunchError extends Error {
   override readonly name = 'LaunchError'
   readonly code: ErrorCode
+  readonly detail: string | undefined
   readonly hint: string | undefined
 
   constructor(code: ErrorCode, fault: Fault) {
@@ -37,11 +40,17 @@ export class LaunchError extends Error {
     const why = fault.why === undefined ? '' : `: ${fault.why}`
     super(`${fault.what}${subject}${why}`, fault.cause === undefined ? undefined : { cause: fault.cause })
     this.code = code
+    this.detail = fault.detail
     this.hint = fault.hint
   }
 
   get exitCode(): number {
     return EXIT[this.code]
+  }
+
+  /** For stderr, the terminal and the MCP client; a log and a file get `message`, which has names alone. */
+  get shown(): string {
+    return this.detail === undefined ? this.message : `${this.message}: ${this.detail}`
   }
 }
 

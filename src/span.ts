@@ -9,3 +9,8 @@ export function span(milliseconds: number): string {
   const [unit, size] = units.find(([, length]) => milliseconds >= length) ?? ['s', 1_000]
   return `${Math.max(0, Math.floor(milliseconds / size))} ${unit}`
 }
+
+/** A time limit to a tenth of a second: `1.5 s`. */
+export function seconds(milliseconds: number): string {
+  return `${Math.round(milliseconds / 100) / 10} s`
+}

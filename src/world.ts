@@ -79,7 +79,10 @@ export interface Processes {
    * child that matters: the server that this process becomes would never reap it. Resolves when it is on its way.
    */
   startDetached(argv: readonly [string, ...string[]], env: Environment): Promise<void>
-  /** Runs a program to its end, without a shell, stdin at `/dev/null`, in a process group that a time-out kills. */
+  /**
+   * Runs a program to its end, without a shell, stdin at `/dev/null`, in a process group that a time-out kills. What
+   * the program itself left running in the background when it ended is not waited for, and goes on: it may be an agent.
+   */
   run(program: Program): Promise<Finished>
   /**
    * Replaces this process (`execve`). Returns only by throwing. SIGPIPE and SIGXFSZ, which Node and Bun ignore and
@@ -95,6 +98,8 @@ export interface Program {
   readonly env: Environment
   readonly cwd: string
   readonly timeoutMs: number
+  /** A program of the user's, which may wait for ever: its process group is killed when this process ends, however. */
+  readonly endsWithUs?: true
   /** What to give on stdin instead of nothing. */
   readonly input?: Uint8Array
 }

@@ -35,6 +35,7 @@ const LAYERS = [
   ['report'],
   ['permissions.ts', 'audit.ts'],
   [
+    'complaint.ts',
     'directories.ts',
     'invocation.ts',
     'known-tokens.ts',

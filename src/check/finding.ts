@@ -46,11 +46,11 @@ export function errorFindings(
   severity: Severity = 'error',
 ): Finding[] {
   const errors = error instanceof LaunchErrors ? error.errors : [error]
-  return errors.map(({ message, hint, code }) => ({
+  return errors.map(({ shown, hint, code }) => ({
     severity,
     area,
     subject,
-    ...parts(message),
+    ...parts(shown),
     ...(hint === undefined ? {} : { action: hint }),
     ...(severity === 'error' ? { code } : {}),
   }))

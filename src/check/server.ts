@@ -1,12 +1,12 @@
 import { VERSION } from '../build.ts'
 import type { ServerEntry } from '../registry/entry.ts'
 import type { Context } from '../secrets/open.ts'
+import { scrub } from '../secrets/scrub.ts'
 import type { Outcome } from '../secrets/source.ts'
 import type { World } from '../world.ts'
 import type { Report } from './finding.ts'
 import { knownSecrets } from './known-secrets.ts'
 import { descendants, endLeftovers, type Kin } from './leftovers.ts'
-import { scrub } from './scrub.ts'
 import { verdict } from './verdict.ts'
 
 /** For a server whose client has no limit that is known. */

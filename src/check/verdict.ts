@@ -1,6 +1,6 @@
 import { type ErrorCode, EXIT } from '../errors.ts'
 import type { ServerEntry } from '../registry/entry.ts'
-import { seconds } from './clients.ts'
+import { seconds } from '../span.ts'
 import { count, type Finding, type Handshake } from './finding.ts'
 import type { Conversation } from './mcp-client.ts'
 

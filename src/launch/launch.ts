@@ -36,6 +36,7 @@ function recordLaunch(world: World, plan: Plan, secrets: readonly SecretState[])
       .filter(({ origin }) => origin === 'registry' || origin === 'secret')
       .map(({ name }) => name),
     cache: Object.fromEntries(secrets.map(({ name, cache }) => [name, cache ?? 'not cached'])),
+    held: Object.fromEntries(secrets.flatMap(({ spec, held }) => (held === undefined ? [] : [[spec.from.text, held]]))),
     ...(plan.scope === undefined ? {} : { unit: plan.scope.unit }),
   })
 }

@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import { complaintOf } from '../complaint.ts'
 import { LaunchError } from '../errors.ts'
 import { processStart } from '../process-start.ts'
 import { tryLock } from '../secrets/cache/lock.ts'
@@ -108,17 +109,17 @@ async function takeTurn(world: World, client: Client): Promise<() => void> {
 }
 
 async function startWatch(world: World, input: WatchInput, client: Client): Promise<ClientWatch | NoWatch> {
-  const { end, stderr } = await world.processes.run({
+  const finished = await world.processes.run({
     file: input.tools['systemd-run'],
     args: watchArguments(input, client.unit, client.marker, client.start),
     env: { LC_ALL: 'C', XDG_RUNTIME_DIR: input.runtimeDirectory },
     cwd: '/',
     timeoutMs: START_TIMEOUT_MS,
   })
-  if (end.kind === 'exit' && end.code === 0) return untilWatched(world, client)
+  if (finished.end.kind === 'exit' && finished.end.code === 0) return untilWatched(world, client)
   // It is refused if the unit is there: made at this moment, or its marker was removed.
   if (isRunning(world, client)) return { unit: client.unit }
-  return { why: stderr.trim().split('\n').at(-1)?.slice(0, 200) || 'systemd-run failed' }
+  return { why: complaintOf('systemd-run', finished) }
 }
 
 async function untilWatched(world: World, client: Client): Promise<ClientWatch | NoWatch> {

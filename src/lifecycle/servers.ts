@@ -1,6 +1,6 @@
 import { processStart } from '../process-start.ts'
 import type { World } from '../world.ts'
-import { type Launch, launches, runningLaunches } from './launches.ts'
+import { type Launch, launches, runningLaunches, whyUnseen } from './launches.ts'
 import { type ManagerHost, type Systemctl, userManager } from './manager.ts'
 import { idleMs, memoryOf, type Process, ProcessTable } from './processes.ts'
 import {
@@ -40,6 +40,8 @@ export interface RunningServer {
   readonly idleMs: number | undefined
   /** Milliseconds since the epoch. */
   readonly since: number
+  /** Which values of its secrets it was started with, by reference, where that is known. */
+  readonly held?: Launch['held'] | undefined
   readonly memory: Usage
   readonly tasks: Usage
   /** How long systemd waits between SIGTERM and SIGKILL. */
@@ -100,8 +102,8 @@ async function show(systemctl: Systemctl): Promise<{ readonly stdout: string } |
 }
 
 function notes(world: World, complaint: string | undefined): string[] {
-  if (world.platform !== 'linux')
-    return [`running servers can't be told from others here: ${world.platform} has no /proc`]
+  const why = whyUnseen(world)
+  if (why !== undefined) return [why]
   return complaint === undefined
     ? []
     : [`scopes can't be seen (${complaint}): only the processes of the audit log are told`]
@@ -126,6 +128,7 @@ function scopedServer(view: View, unit: ServerUnit): RunningServer {
     ...{ server: unit.server, pid: unit.pid, start: leader?.start, unit: unit.unit, slice: unit.slice, client },
     ...activity(world, processes, { why, isStopping: unit.isStopping }),
     since: launch?.since ?? unit.since ?? world.now(),
+    held: launch?.held,
     memory: usage(unit.memory.used, unit.memory.max, () => memoryOf(world, processes)),
     tasks: usage(unit.tasks.used, unit.tasks.max, () => threadsOf(processes)),
     stopTimeoutMs: unit.stopTimeoutMs,
@@ -141,6 +144,7 @@ function bareServer({ world, table }: View, launch: Launch): RunningServer | und
     ...{ server: launch.server, pid: launch.pid, start: launch.start, unit: undefined, slice: undefined, client },
     ...activity(world, processes, { why: leftBehind(processes, leader, client), isStopping: false }),
     since: launch.since,
+    held: launch.held,
     memory: usage(undefined, undefined, () => memoryOf(world, processes)),
     tasks: usage(undefined, undefined, () => threadsOf(processes)),
     stopTimeoutMs: undefined,

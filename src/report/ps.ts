@@ -65,7 +65,7 @@ function remarks({ superseded, why }: PsRow): string {
 
 /** The same for programs. Times are milliseconds since the epoch, or of time passed; sizes are bytes. */
 export function psData(rows: readonly PsRow[], now: number): object[] {
-  return rows.map(({ start, stopTimeoutMs, since, client, ...row }) => ({
+  return rows.map(({ start, stopTimeoutMs, since, held, client, ...row }) => ({
     ...row,
     ...(client === undefined ? {} : { client: { pid: client.pid, program: client.program, alive: client.isAlive } }),
     leaderAlive: start !== undefined,

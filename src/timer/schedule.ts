@@ -1,3 +1,5 @@
+import type { Policy } from '../secrets/cache/policy.ts'
+
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
@@ -19,6 +21,21 @@ export interface Schedule {
   readonly spreadMs: number
   /** Values live shorter than any timer's step: between two runs they expire. */
   readonly isTooSlow: boolean
+}
+
+/**
+ * The schedule for these values and those of `cache.ttl`, which another secret may have. What lives too short for any
+ * timer doesn't make this one run more often.
+ *
+ * @returns also how long the value lives that lives shortest, in milliseconds.
+ */
+export function scheduleForAll(
+  ttlMs: number,
+  items: readonly { readonly policy: Policy }[],
+): { readonly schedule: Schedule; readonly shortestMs: number } {
+  const own = items.flatMap(({ policy }) => (policy.kind === 'never' || policy.ttlMs === 0 ? [] : [policy.ttlMs]))
+  const served = own.filter((lifetimeMs) => !scheduleFor(lifetimeMs).isTooSlow)
+  return { schedule: scheduleFor(Math.min(ttlMs, ...served)), shortestMs: Math.min(ttlMs, ...own) }
 }
 
 /**

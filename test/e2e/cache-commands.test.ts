@@ -2,8 +2,9 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import { auditLines, CANARY, cacheFiles, PRINTS, plant, printing, run, STAYS, upstream } from './cache-upstream.ts'
+import { age, auditLines, CANARY, cacheFiles, PRINTS, plant, printing, run, STAYS, upstream } from './cache-upstream.ts'
 import { bundle, executable } from './harness/artefacts.ts'
+import { DEMO_REF, encryptedDemo, plantDemoSecret } from './harness/demo-secret.ts'
 import { outcome } from './harness/outcome.ts'
 import { type Sandbox, test } from './harness/sandbox.ts'
 import { waitFor } from './harness/wait-for.ts'
@@ -56,6 +57,43 @@ test('status names the running servers that hold an old value, until they are st
   expect(json).toMatchObject({ secrets: [{ state: 'fresh', superseded: [server.pid] }] })
   server.kill()
   await server.exited
+  const again = await sandbox.launch(executable, ['it'])
+  await again.firstLine()
+  expect(await run(sandbox, ['secrets', 'status'])).toMatchObject({ code: 0 })
+})
+
+test('a server that was started while its value was renewed holds the old one', async ({ sandbox }) => {
+  const source = upstream(sandbox)
+  const slow = sandbox.writeFile('slow.sh', 'while ! grep -q \'"refresh"\' "$1"; do sleep 0.05; done; echo slow')
+  const log = join(sandbox.stateDir, 'audit.jsonl')
+  const secrets = { API_KEY: source.ref, SLOW: { from: { command: ['/bin/sh', slow, log] }, cache: false } }
+  sandbox.writeRegistry({ cache: { resolveTimeout: '30s' }, servers: { it: { ...STAYS, secrets } } })
+  await run(sandbox, ['secrets', 'refresh'])
+  await age(sandbox, 3.5 * 3_600_000)
+  execFileSync('rm', [log])
+  source.answer('new')
+  const server = await sandbox.launch(executable, ['it'])
+  await server.firstLine()
+  const status = await run(sandbox, ['secrets', 'status'])
+  expect(status.stdout).toContain(`\n    ! restart to use the new value: pid ${server.pid}\n`)
+  expect(status.code).toBe(1)
+  expect((await run(sandbox, ['ps'])).stdout).toContain('! restart to use the new value: API_KEY')
+})
+
+test('a server whose encrypted file has changed since is named, before anybody has read it again', async ({
+  sandbox,
+}) => {
+  plantDemoSecret(sandbox)
+  sandbox.writeRegistry({ servers: { it: { ...STAYS, secrets: { API_KEY: DEMO_REF } } } })
+  const server = await sandbox.launch(executable, ['it'])
+  await server.firstLine()
+  expect(await run(sandbox, ['secrets', 'status'])).toMatchObject({ code: 0 })
+  sandbox.writeFile('.config/mcp/secrets/demo.yaml', `${encryptedDemo()}\n`)
+  const changed = await run(sandbox, ['secrets', 'status'])
+  expect(changed.stdout).toMatch(/not cached yet\n {4}! restart to use the new value: pid \d+\n$/)
+  expect(changed.code).toBe(1)
+  expect((await run(sandbox, ['ps'])).stdout).toContain('! restart to use the new value: API_KEY')
+  // The other bytes turn out to hold the same value.
   const again = await sandbox.launch(executable, ['it'])
   await again.firstLine()
   expect(await run(sandbox, ['secrets', 'status'])).toMatchObject({ code: 0 })
@@ -137,6 +175,7 @@ test('the audit log has what happened, and never a value', async ({ sandbox }) =
       client,
       variables: expect.toSatisfy((names: string[]) => names.sort().join() === 'API_KEY,PLAIN'),
       cache: { API_KEY: 'fetched' },
+      held: { [ref]: { changedAt: expect.any(Number) } },
     },
     expect.objectContaining({ event: 'refresh', outcome: 'failed', error: expect.stringContaining('ended with 75') }),
     {
@@ -145,7 +184,7 @@ test('the audit log has what happened, and never a value', async ({ sandbox }) =
       server: 'broken',
       client,
       exitCode: 75,
-      error: 'can\'t resolve "command sh": it ended with 75: away',
+      error: 'can\'t resolve "command sh": it ended with 75',
     },
     { ...about, event: 'refresh', ref, outcome: 'fetched' },
   ])

@@ -48,12 +48,15 @@ export async function refresh(world: World, names: readonly string[], options: R
     onFetched: (fetched) => {
       rows.push(fetched)
       recordFetched(world, fetched)
-      if (!options.json && !options.due) world.terminal.writeOut(`${rowText(fetched)}\n`)
+      if (!options.json && !options.due) world.terminal.writeOut(`${rowText(fetched, options.scheduled)}\n`)
     },
     onPurged: ({ ref }) => audit(world, { event: 'purge', ref: ref.text }),
     onBlocked: recordBlock(world),
   })
-  if (options.json) world.terminal.writeOut(`${JSON.stringify({ secrets: rows.map(rowFacts) }, null, 2)}\n`)
+  if (options.json)
+    world.terminal.writeOut(
+      `${JSON.stringify({ secrets: rows.map((row) => rowFacts(row, options.scheduled)) }, null, 2)}\n`,
+    )
   return exitCode(rows)
 }
 
@@ -107,15 +110,17 @@ function recordBlock(world: World): FetchOptions['onBlocked'] {
   }
 }
 
-function rowFacts({ item, outcome }: Fetched) {
+/** @param isLogged what is printed goes to a log: a timer's. */
+function rowFacts({ item, outcome }: Fetched, isLogged = false) {
   const ref = item.ref.text
   if (outcome === 'fresh' || outcome === 'blocked') return { ref, outcome }
-  if (outcome instanceof LaunchError) return { ref, outcome: 'failed', error: outcome.message, hint: outcome.hint }
+  if (outcome instanceof LaunchError)
+    return { ref, outcome: 'failed', error: isLogged ? outcome.message : outcome.shown, hint: outcome.hint }
   return { ref, outcome: 'fetched' }
 }
 
-function rowText(fetched: Fetched): string {
-  const { ref, outcome, error, hint } = rowFacts(fetched) as ReturnType<typeof rowFacts> & {
+function rowText(fetched: Fetched, isLogged = false): string {
+  const { ref, outcome, error, hint } = rowFacts(fetched, isLogged) as ReturnType<typeof rowFacts> & {
     error?: string
     hint?: string
   }

@@ -82,6 +82,7 @@ async function runKeyCommand(
     env: recipient === undefined ? world.env : { ...world.env, SOPS_AGE_RECIPIENT: recipient },
     cwd: world.cwd,
     timeoutMs: Math.max(1, deadline - world.now()),
+    endsWithUs: true,
   })
   if (finished.end.kind === 'timeout') throw commandFailed('it took too long', 'unavailable')
   if (finished.end.kind !== 'exit' || finished.end.code !== 0) throw commandFailed(endWords(finished.end))

@@ -27,7 +27,8 @@ export interface CacheOptions {
   readonly tokenPrint: () => Promise<string | undefined>
   /** A remark for stderr. */
   readonly note: (text: string) => void
-  readonly seen: (ref: Ref, state: CacheState) => void
+  /** With the value's times, where it came from the cache or is put into it here. */
+  readonly seen: (ref: Ref, state: CacheState, dates?: Omit<CachedValue, 'value'>) => void
   readonly onDamage: OnDamage
 }
 
@@ -98,7 +99,7 @@ async function fromCache(
   if (due.length > 0) await renewBehind(world, store, due, options)
   const answer = new Map<string, Outcome>()
   for (const { item, entry, verdict } of usable) {
-    options.seen(item.ref, verdict === 'renew' ? 'renewing' : 'hit')
+    options.seen(item.ref, verdict === 'renew' ? 'renewing' : 'hit', entry)
     if (entry !== undefined) answer.set(item.ref.text, entry.value)
   }
   const [files, remote] = await Promise.all([
@@ -164,11 +165,15 @@ async function fromFiles(
   const found = new Map<Wanted, CachedValue>()
   for (const { item, entry, contentHash: hash } of missing) {
     const outcome = answer.get(item.ref.text)
-    options.seen(item.ref, outcome instanceof Secret ? 'fetched' : 'failed')
-    if (!(outcome instanceof Secret) || hash === undefined) continue
+    if (!(outcome instanceof Secret) || hash === undefined) {
+      options.seen(item.ref, outcome instanceof Secret ? 'fetched' : 'failed')
+      continue
+    }
     const now = world.now()
     const changedAt = entry?.value.equals(outcome) ? entry.changedAt : now
-    found.set(item, { value: outcome, fetchedAt: now, changedAt, contentHash: hash })
+    const value = { value: outcome, fetchedAt: now, changedAt, contentHash: hash }
+    options.seen(item.ref, 'fetched', value)
+    found.set(item, value)
   }
   await remember(world, store, found)
   return answer
@@ -234,9 +239,9 @@ function orStale(
     options.seen(item.ref, 'failed')
     return error
   }
-  options.seen(item.ref, 'stale')
+  options.seen(item.ref, 'stale', entry)
   if (options.settings.stale === 'warn') {
-    options.note(`using the value of ${item.ref.text} of ${span(world.now() - entry.fetchedAt)} ago: ${error.message}`)
+    options.note(`using the value of ${item.ref.text} of ${span(world.now() - entry.fetchedAt)} ago: ${error.shown}`)
   }
   return entry.value
 }

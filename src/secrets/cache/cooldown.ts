@@ -32,6 +32,7 @@ export function blockAfter(previous: Block | undefined, error: LaunchError, now:
   return {
     refusal,
     message: error.message,
+    ...(error.detail === undefined ? {} : { detail: error.detail }),
     ...(error.hint === undefined ? {} : { hint: error.hint }),
     since: isRepeated ? previous.since : now,
     until: now + Math.min(firstMs * 2 ** (failures - 1), longestMs),

@@ -95,7 +95,9 @@ function errorOf(block: Block, now?: number): LaunchError {
     now === undefined
       ? ''
       : `; not asked again for ${Math.ceil((block.until - now) / 1000)} s (mcp-launch secrets refresh asks now)`
-  const fault = { what: `${block.message}${again}`, ...(block.hint === undefined ? {} : { hint: block.hint }) }
+  const { message, detail, hint } = block
+  const said = detail === undefined ? { what: `${message}${again}` } : { what: message, detail: `${detail}${again}` }
+  const fault = { ...said, ...(hint === undefined ? {} : { hint }) }
   return block.refusal === 'failure' ? new LaunchError('failure', fault) : new SourceError(block.refusal, fault)
 }
 

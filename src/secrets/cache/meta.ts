@@ -30,6 +30,8 @@ export interface RefState {
 export interface Block {
   readonly refusal: Refusal | 'failure'
   readonly message: string
+  /** What a program of the user's said, for people: on the disk it is sealed (`words.ts`), as who can tell what it says. */
+  readonly detail?: string
   readonly hint?: string
   readonly since: number
   readonly until: number
@@ -65,10 +67,12 @@ function isRefState(state: unknown): boolean {
 
 function isBlock(block: unknown): boolean {
   if (!isObject(block)) return false
-  const { refusal, message, hint, tokenPrint } = block
+  const { refusal, message, detail, hint, tokenPrint } = block
   const isText = (value: unknown) => value === undefined || typeof value === 'string'
   const isTimed = ['since', 'until', 'failures'].every((name) => typeof block[name] === 'number')
-  return isTimed && typeof refusal === 'string' && typeof message === 'string' && isText(hint) && isText(tokenPrint)
+  return (
+    isTimed && typeof refusal === 'string' && typeof message === 'string' && [detail, hint, tokenPrint].every(isText)
+  )
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

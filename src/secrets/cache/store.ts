@@ -7,6 +7,7 @@ import { sweep } from './lock.ts'
 import { type Meta, readMeta, writeMeta } from './meta.ts'
 import { type Places, places } from './places.ts'
 import { readValues, setAside, type Values, writeValues } from './values.ts'
+import { mapDetails, sealed, unsealed } from './words.ts'
 
 /** The two files of the cache, opened. */
 export interface Store {
@@ -30,7 +31,7 @@ export async function openStore(world: World, onDamage: OnDamage): Promise<Store
   try {
     const where = places(world)
     world.files.makeDirectory(where.directory)
-    assertOwn(world, where.directory)
+    assertOwn(world, where)
     const identity = await openIdentity(world, where)
     return {
       places: where,
@@ -38,7 +39,7 @@ export async function openStore(world: World, onDamage: OnDamage): Promise<Store
         const reading = await readValues(world, where, identity)
         return reading.kind === 'values' ? reading.values : new Map()
       },
-      readMeta: () => readMeta(world, where),
+      readMeta: () => mapDetails(readMeta(world, where), (sealed) => unsealed(world, identity, sealed)),
       async write(values, meta) {
         try {
           await write(world, where, identity, { values, meta, onDamage })
@@ -64,11 +65,12 @@ async function write(
     setAside(world, where)
     onDamage(where.values, reading.why)
   }
-  writeMeta(world, where, { ...meta, checksum: await writeValues(world, where, identity, values) })
+  const checksum = await writeValues(world, where, identity, values)
+  writeMeta(world, where, { ...mapDetails(meta, (words) => sealed(world, identity, words)), checksum })
 }
 
 /** Somebody who can write there could have us write through a link of theirs. */
-function assertOwn(world: World, directory: string): void {
+export function assertOwn(world: World, { directory }: Places): void {
   const stat = world.files.stat(directory)
   if (stat !== undefined) assertOnlyOwnerWrites(world, directory, stat, 'the cache directory')
 }

@@ -42,7 +42,7 @@ export function opProgramSource(world: World): Source {
 async function read(world: World, file: string, ref: OpRef, deadline: Deadline): Promise<Outcome | WholeFailure> {
   const timeoutMs = Math.max(1, deadline - world.now())
   const args = ['read', '--no-newline', '--', ref.text]
-  const finished = await world.processes.run({ file, args, env: world.env, cwd: '/', timeoutMs })
+  const finished = await world.processes.run({ file, args, env: world.env, cwd: '/', timeoutMs, endsWithUs: true })
   if (finished.end.kind !== 'exit' || finished.end.code !== 0) return failureOf(ref, finished, timeoutMs)
   try {
     return new Secret(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(finished.stdout))

@@ -12,6 +12,17 @@ const audited = (user: User) =>
     .map((line) => JSON.parse(line) as Record<string, unknown>)
 
 describe('secrets refresh', () => {
+  test('of a timer, whose output goes to a log, does not print what a failing command says', async () => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', 'echo canary >&2; exit 1') } })
+    for (const json of [false, true]) {
+      await refresh(user.world, [], { scheduled: true, json })
+      expect(user.said()).not.toContain('canary')
+    }
+    await refresh(user.world, [], {})
+    expect(user.said()).toContain('it ended with 1: canary')
+  })
+
   test('asks for all, says what came of each, and ends with 0', async () => {
     const user = new User()
     user.register({ one: { A: user.script('a', 'echo canary-a') }, two: { B: user.script('b', 'echo canary-b') } })
