@@ -59,14 +59,14 @@ export function auditLogs(world: World): string[] {
  * can't be written stops nothing.
  */
 export function audit(world: World, event: AuditEvent): void {
-  const line = `${JSON.stringify({ time: new Date(world.now()).toISOString(), pid: world.pid, ...event })}\n`
+  const line = JSON.stringify({ time: new Date(world.now()).toISOString(), pid: world.pid, ...event })
   try {
     const path = auditLog(world)
     try {
-      world.files.append(path, line)
+      world.files.appendLine(path, line)
     } catch {
       world.files.makeDirectory(stateDirectory(world))
-      world.files.append(path, line)
+      world.files.appendLine(path, line)
     }
     rotate(world, path)
   } catch {

@@ -33,7 +33,7 @@ const LAYERS = [
   ['registry/load.ts', 'registry'],
   ['secrets'],
   ['report'],
-  ['permissions.ts', 'audit.ts'],
+  ['permissions.ts', 'audit.ts', 'lock.ts'],
   [
     'directories.ts',
     'invocation.ts',

@@ -113,7 +113,7 @@ describe('the audit log', () => {
     const fail = () => {
       throw errno(code)
     }
-    const { world } = testHome({ files: filesWith({ append: fail, makeDirectory: fail, rename: fail }) })
+    const { world } = testHome({ files: filesWith({ appendLine: fail, makeDirectory: fail, rename: fail }) })
     audit(world, EVENT)
     audit({ ...world, env: {} }, EVENT)
   })

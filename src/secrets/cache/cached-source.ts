@@ -1,4 +1,5 @@
 import { LaunchError } from '../../errors.ts'
+import { tryLock } from '../../lock.ts'
 import type { Settings } from '../../registry/entry.ts'
 import { span } from '../../span.ts'
 import type { World } from '../../world.ts'
@@ -9,7 +10,6 @@ import { cacheError } from './cache-error.ts'
 import { contentHash } from './content-hash.ts'
 import { fetchApart, refusals, type StartFetch, startApart } from './fetch-apart.ts'
 import { judge, type Verdict } from './freshness.ts'
-import { tryLock } from './lock.ts'
 import type { Policy, Wanted } from './policy.ts'
 import { repeatedFailures } from './repeated-failures.ts'
 import { type OnDamage, openStore, type Store } from './store.ts'
@@ -188,7 +188,7 @@ async function remember(world: World, store: Store, found: ReadonlyMap<Wanted, C
         const { fetchedAt } = value
         refs[key] = { text: ref.text, kind: ref.kind, attemptedAt: fetchedAt, fetchedAt }
       }
-      await store.write(values, { ...meta, refs })
+      await store.write(values, { ...meta, refs }, lock)
     } finally {
       lock.release()
     }

@@ -1,11 +1,11 @@
 import { LaunchError } from '../../errors.ts'
+import { type Lock, WRITING_MS, waitForLock } from '../../lock.ts'
 import type { World } from '../../world.ts'
 import { Secret } from '../secret.ts'
 import { type Outcome, type Source, SourceError } from '../source.ts'
 import { contentHash } from './content-hash.ts'
 import { blockAfter, isBlocked } from './cooldown.ts'
 import { judge } from './freshness.ts'
-import { type Lock, waitForLock } from './lock.ts'
 import type { Block, Meta, RefState } from './meta.ts'
 import type { Wanted } from './policy.ts'
 import { questionOf } from './question.ts'
@@ -34,9 +34,6 @@ export interface FetchOptions {
   readonly onBlocked: (what: string, block: Block) => void
 }
 
-/** More than writing takes, however many wait for it. */
-const WRITE_LIMIT_MS = 20_000
-
 /**
  * Asks the source for whatever is due and puts it into the cache. Questions are asked side by side, each under its own
  * lock, and each answer is written as soon as it is there.
@@ -64,7 +61,7 @@ export async function fetchDue(
       const hashes = new Map(due.map((item) => [item.key, contentHash(world, item.policy)]))
       const refs = due.map(({ ref }) => ref)
       const answer = await inner.resolve(refs, world.now() + options.limitMs)
-      await inTurn(() => enter(world, store, due, answer, { print, hashes }, options))
+      await inTurn(() => enter(world, store, due, answer, { lock, print, hashes }, options))
     } finally {
       lock.release()
     }
@@ -120,6 +117,7 @@ function notDue(
 }
 
 interface Asked {
+  readonly lock: Lock
   readonly print: string | undefined
   readonly hashes: ReadonlyMap<string, string | undefined>
 }
@@ -133,18 +131,28 @@ async function enter(
   asked: Asked,
   options: FetchOptions,
 ): Promise<void> {
-  const lock = await waitForLock(world, store.places.lock, world.now() + WRITE_LIMIT_MS)
+  const lock = await waitForLock(world, store.places.lock, world.now() + WRITING_MS)
   if (lock === undefined)
     throw new LaunchError('unavailable', { what: "can't use the cache", why: 'it is being written' })
   try {
+    if (!asked.lock.isOurs()) throw overtaken()
     const page = new Page(world, await store.readValues(), store.readMeta(), options)
     const outcomes = group.map((item) => ({ item, outcome: answer.get(item.ref.text) ?? unanswered(item) }))
     page.enter(outcomes, asked)
-    await page.write(store)
+    await page.write(store, lock)
     for (const fetched of outcomes) options.onFetched(fetched)
   } finally {
     lock.release()
   }
+}
+
+/** It was stopped for longer than it may ask, or what it asked for was cleared. */
+function overtaken(): LaunchError {
+  return new LaunchError('unavailable', {
+    what: "can't keep what was fetched",
+    why: 'it took too long, or was cleared meanwhile',
+    hint: 'ask again: mcp-launch secrets refresh',
+  })
 }
 
 /** The cache's content while an answer is entered into it. */
@@ -216,13 +224,14 @@ class Page {
     this.#options.onBlocked(kind, block)
   }
 
-  async write(store: Store): Promise<void> {
-    await store.write(this.#values, {
+  async write(store: Store, lock: Lock): Promise<void> {
+    const meta: Meta = {
       format: 1,
       writtenAt: this.#world.now(),
       refs: Object.fromEntries(this.#refs),
       sources: Object.fromEntries(this.#sources),
-    })
+    }
+    await store.write(this.#values, meta, lock)
   }
 }
 

@@ -30,14 +30,10 @@ export async function openIdentity(world: World, places: Places): Promise<Uint8A
   const identity = await readIdentity(world, places)
   if (identity !== undefined) return identity
   world.files.makeDirectory(stateDirectory(world))
-  const draft = `${places.machineKey}.${world.randomBytes(8).toString('hex')}.tmp`
-  world.files.writeWhole(draft, world.randomBytes(KEY_BYTES))
   try {
-    world.files.link(draft, places.machineKey)
+    world.files.createWhole(places.machineKey, world.randomBytes(KEY_BYTES), { durable: true })
   } catch (error) {
     if (world.files.stat(places.machineKey) === undefined) throw error
-  } finally {
-    world.files.remove(draft)
   }
   const made = await readIdentity(world, places)
   if (made === undefined) throw notAKey(places)

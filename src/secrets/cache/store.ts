@@ -1,12 +1,12 @@
-import type { LaunchError } from '../../errors.ts'
+import { LaunchError } from '../../errors.ts'
+import { type Lock, sweep } from '../../lock.ts'
 import { assertOnlyOwnerWrites } from '../../permissions.ts'
 import type { World } from '../../world.ts'
 import { cacheError } from './cache-error.ts'
 import { openIdentity } from './identity.ts'
-import { sweep } from './lock.ts'
 import { type Meta, readMeta, writeMeta } from './meta.ts'
 import { type Places, places } from './places.ts'
-import { readValues, setAside, type Values, writeValues } from './values.ts'
+import { encryptValues, readValues, setAside, type Values } from './values.ts'
 
 /** The two files of the cache, opened. */
 export interface Store {
@@ -16,10 +16,10 @@ export interface Store {
   readMeta(): Meta
   /**
    * Writes both, the values first: a crash between the two leaves new values with old states, which is harmless.
-   * What could not be read before is set aside, and what killed writers left is removed. To be called under the lock.
-   * Throws LaunchError if they can't be written.
+   * What could not be read before is set aside, and what killed writers left is removed. Throws LaunchError if they
+   * can't be written, or if the lock (`places.lock`) was lost meanwhile: what is there by then is younger.
    */
-  write(values: Values, meta: Meta): Promise<void>
+  write(values: Values, meta: Meta, lock: Pick<Lock, 'isOurs'>): Promise<void>
 }
 
 /** Told of damage, once, by who sets it aside: the audit log's business. */
@@ -39,9 +39,9 @@ export async function openStore(world: World, onDamage: OnDamage): Promise<Store
         return reading.kind === 'values' ? reading.values : new Map()
       },
       readMeta: () => readMeta(world, where),
-      async write(values, meta) {
+      async write(values, meta, lock) {
         try {
-          await write(world, where, identity, { values, meta, onDamage })
+          await write(world, where, identity, { values, meta, lock, onDamage })
         } catch (error) {
           throw cacheError(error)
         }
@@ -56,15 +56,19 @@ async function write(
   world: World,
   where: Places,
   identity: Uint8Array,
-  { values, meta, onDamage }: { values: Values; meta: Meta; onDamage: OnDamage },
+  { values, meta, lock, onDamage }: { values: Values; meta: Meta; lock: Pick<Lock, 'isOurs'>; onDamage: OnDamage },
 ): Promise<void> {
+  const [reading, file] = [await readValues(world, where, identity), await encryptValues(identity, values)]
+  if (!lock.isOurs())
+    throw new LaunchError('unavailable', { what: "can't use the cache", why: 'it was written meanwhile' })
   sweep(world, where.lock, [where.values, where.meta])
-  const reading = await readValues(world, where, identity)
   if (reading.kind === 'damaged') {
     setAside(world, where)
     onDamage(where.values, reading.why)
   }
-  writeMeta(world, where, { ...meta, checksum: await writeValues(world, where, identity, values) })
+  world.files.makeDirectory(where.directory)
+  world.files.writeWhole(where.values, file)
+  writeMeta(world, where, { ...meta, checksum: world.sha256(file) })
 }
 
 /** Somebody who can write there could have us write through a link of theirs. */

@@ -61,17 +61,14 @@ function valuesOf({ entries }: Content): Values {
   )
 }
 
-/** Writes `secrets.enc` whole; returns its checksum. To be called under the lock. */
-export async function writeValues(world: World, places: Places, identity: Uint8Array, values: Values): Promise<string> {
+/** The content of `secrets.enc`. */
+export async function encryptValues(identity: Uint8Array, values: Values): Promise<Uint8Array> {
   const { Encrypter, identityToRecipient } = await import('age-encryption')
   const entries: Content['entries'] = Object.create(null)
   for (const [key, { value, ...dates }] of values) entries[key] = { ...dates, value: value.reveal() }
   const encrypter = new Encrypter()
   encrypter.addRecipient(await identityToRecipient(await privateKey(identity)))
-  const file = await encrypter.encrypt(JSON.stringify({ format: FORMAT, entries } satisfies Content))
-  world.files.makeDirectory(places.directory)
-  world.files.writeWhole(places.values, file)
-  return world.sha256(file)
+  return encrypter.encrypt(JSON.stringify({ format: FORMAT, entries } satisfies Content))
 }
 
 /** Moves what can't be read out of the way, where it can be looked at; the one set aside before is replaced. */

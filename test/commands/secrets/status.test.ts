@@ -154,7 +154,7 @@ describe('running servers', () => {
     const store = await user.store()
     const key = `${JSON.stringify(ref)} in ${user.home}/.config/mcp`
     const value = { value: new Secret('v'), fetchedAt: Date.now(), changedAt }
-    await store.write(new Map([[key, value]]), store.readMeta())
+    await store.write(new Map([[key, value]]), store.readMeta(), { isOurs: () => true })
   }
 
   test('that were started with an older value are named', async () => {

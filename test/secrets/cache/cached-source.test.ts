@@ -2,10 +2,10 @@ import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { LaunchError } from '../../../src/errors.ts'
+import { adoptLock, isLocked, tryLock } from '../../../src/lock.ts'
 import type { SecretSpec, Settings } from '../../../src/registry/entry.ts'
 import { type CacheState, cachedSource } from '../../../src/secrets/cache/cached-source.ts'
 import { type Fetched, fetchDue } from '../../../src/secrets/cache/fetch.ts'
-import { adoptLock, isLocked, tryLock } from '../../../src/secrets/cache/lock.ts'
 import { questionLock } from '../../../src/secrets/cache/question.ts'
 import { openStore, type Store } from '../../../src/secrets/cache/store.ts'
 import { allWanted } from '../../../src/secrets/open.ts'
@@ -108,7 +108,7 @@ class Bench {
       lockFor: (question) => {
         const path = questionLock(this.world, store.places, question)
         if (nonces === undefined) return tryLock(this.world, path)
-        return nonces.map((nonce) => adoptLock(this.world, path, nonce)).find((lock) => lock !== undefined)
+        return nonces.map((nonce) => adoptLock(this.world, path, nonce, MINUTE)).find((lock) => lock !== undefined)
       },
       tokenPrint: () => Promise.resolve(this.token),
       onFetched: (row) => void rows.push(row),
@@ -284,7 +284,7 @@ describe('a miss', () => {
     bench.startFetch = async ([nonce = '']) => {
       starts += 1
       const path = questionLock(bench.world, (await bench.store()).places, 'op')
-      adoptLock(bench.world, path, nonce)?.release()
+      adoptLock(bench.world, path, nonce, MINUTE)?.release()
     }
     const { values, notes } = await bench.launch([A])
     expect(values).toEqual(['a'])
@@ -699,7 +699,7 @@ describe('a cache that cannot be used', () => {
       throw errno(code)
     }
     const bench = new Bench({
-      files: filesWith({ writeWhole: fail, create: fail, append: fail, link: fail, makeDirectory: fail }),
+      files: filesWith({ writeWhole: fail, create: fail, createWhole: fail, appendLine: fail, makeDirectory: fail }),
     })
     expect(await bench.launch([A])).toMatchObject({
       values: ['a'],

@@ -28,6 +28,8 @@ import { ageIdentity } from './bech32.ts'
 import { errno, filesWith, testHome } from './home.ts'
 
 const EMPTY: Meta = { format: 1, writtenAt: 0, refs: {}, sources: {} }
+/** Nobody else writes there. */
+const OURS = { isOurs: () => true }
 const NOW = 1_800_000_000_000
 
 async function openedStore(world: World, damage: string[] = []): Promise<Store> {
@@ -48,7 +50,7 @@ async function filled(entries: Record<string, string> = { key: 'canary' }) {
   const self = testHome()
   const damage: string[] = []
   const store = await openedStore(self.world, damage)
-  await store.write(valuesOf(entries), EMPTY)
+  await store.write(valuesOf(entries), EMPTY, OURS)
   return Object.assign(self, { store, damage, file: store.places.values, directory: store.places.directory })
 }
 
@@ -72,7 +74,7 @@ describe('values', () => {
 
   test('named like the parts of objects are values', async () => {
     const { store } = await filled()
-    await store.write(new Map([['__proto__', { value: new Secret('v'), fetchedAt: 1, changedAt: 1 }]]), EMPTY)
+    await store.write(new Map([['__proto__', { value: new Secret('v'), fetchedAt: 1, changedAt: 1 }]]), EMPTY, OURS)
     expect((await store.readValues()).get('__proto__')?.value.reveal()).toBe('v')
   })
 
@@ -175,7 +177,7 @@ describe('damage', () => {
     expect(plain(await store.readValues())).toEqual({})
     expect(plain(await store.readValues())).toEqual({})
     expect(home.damage).toEqual([])
-    await store.write(valuesOf({ new: 'value' }), EMPTY)
+    await store.write(valuesOf({ new: 'value' }), EMPTY, OURS)
     expect(home.damage).toEqual([expect.stringMatching(why)])
     expect(plain(await store.readValues())).toEqual({ new: 'value' })
     expect(readdirSync(home.directory).sort()).toEqual(['secrets.enc', 'secrets.enc.damaged', 'secrets.meta'])
@@ -186,7 +188,7 @@ describe('damage', () => {
     for (const round of [1, 2]) {
       await damage(home)
       const store = await openedStore(home.world, home.damage)
-      await store.write(valuesOf({ new: 'value' }), EMPTY)
+      await store.write(valuesOf({ new: 'value' }), EMPTY, OURS)
       expect(home.damage).toHaveLength(round)
     }
   })
@@ -196,7 +198,7 @@ describe('damage', () => {
     renameSync(file, join(home, 'elsewhere'))
     const before = readFileSync(join(home, 'elsewhere'))
     symlinkSync(join(home, 'elsewhere'), file)
-    await store.write(valuesOf({ new: 'value' }), EMPTY)
+    await store.write(valuesOf({ new: 'value' }), EMPTY, OURS)
     expect(readFileSync(join(home, 'elsewhere'))).toEqual(before)
     expect(plain(await (await openedStore(world)).readValues())).toEqual({ new: 'value' })
   })
@@ -205,7 +207,7 @@ describe('damage', () => {
     const { file, store, damage } = await filled()
     chownSync(file, 12_345, 12_345)
     expect(plain(await store.readValues())).toEqual({})
-    await store.write(valuesOf({ new: 'value' }), EMPTY)
+    await store.write(valuesOf({ new: 'value' }), EMPTY, OURS)
     expect(damage).toEqual(["it is not this user's alone"])
     expect(statSync(file).uid).toBe(process.getuid?.())
   })
@@ -252,7 +254,7 @@ describe('the states beside the values', () => {
 
   test('are read as they were written', async () => {
     const { world, store } = await filled()
-    await store.write(valuesOf({}), META)
+    await store.write(valuesOf({}), META, OURS)
     expect((await openedStore(world)).readMeta()).toMatchObject({ refs: META.refs, writtenAt: expect.any(Number) })
     expect(store.readMeta().checksum).toBe(world.sha256(readFileSync(store.places.values)))
   })
@@ -268,7 +270,7 @@ describe('the states beside the values', () => {
     const { store } = await filled()
     writeFileSync(store.places.meta, text)
     expect(store.readMeta()).toEqual(EMPTY)
-    await store.write(valuesOf({}), META)
+    await store.write(valuesOf({}), META, OURS)
     expect(store.readMeta().refs).toEqual(META.refs)
   })
 
@@ -290,7 +292,7 @@ describe('the states beside the values', () => {
 
   test('with one bit flipped in any byte are states or nothing, and never a throw', async () => {
     const { store } = await filled()
-    await store.write(valuesOf({}), META)
+    await store.write(valuesOf({}), META, OURS)
     const whole = readFileSync(store.places.meta)
     for (let bit = 0; bit < whole.length * 8; bit += 1) {
       const flipped = Buffer.from(whole)
@@ -311,7 +313,7 @@ describe('the states beside the values', () => {
       rmSync(store.places.meta, { recursive: true })
       make(store.places.meta)
       expect(store.readMeta()).toEqual(EMPTY)
-      await store.write(valuesOf({}), META)
+      await store.write(valuesOf({}), META, OURS)
       expect(store.readMeta().refs).toEqual(META.refs)
     }
     expect(readFileSync(join(home, 'target'), 'utf8')).toBe('x')
@@ -370,7 +372,7 @@ describe('a store that cannot be used', () => {
     }
     const before = readFileSync(file)
     const store = await openedStore({ ...world, files: filesWith({ writeWhole }) })
-    await expect(store.write(valuesOf({ new: 'value' }), EMPTY)).rejects.toThrow(message)
+    await expect(store.write(valuesOf({ new: 'value' }), EMPTY, OURS)).rejects.toThrow(message)
     expect(readFileSync(file)).toEqual(before)
     expect(existsSync(`${file}.damaged`)).toBe(false)
   })
@@ -379,6 +381,6 @@ describe('a store that cannot be used', () => {
 test('what killed writers left is gone after the next write', async () => {
   const { directory, file, store } = await filled()
   for (let pid = 0; pid < 50; pid += 1) writeFileSync(`${file}.${pid}.tmp`, 'half')
-  await store.write(valuesOf({}), EMPTY)
+  await store.write(valuesOf({}), EMPTY, OURS)
   expect(readdirSync(directory).sort()).toEqual(['secrets.enc', 'secrets.meta'])
 })
