@@ -1,3 +1,4 @@
+import { audit } from '../../audit.ts'
 import { errnoWords, LaunchError } from '../../errors.ts'
 import { WRITING_MS } from '../../lock.ts'
 import { places } from '../../secrets/cache/places.ts'
@@ -59,7 +60,7 @@ function removeAll(world: World, isOurs: (path: string) => boolean): string[] {
 
 async function clearServers(world: World, names: readonly string[], registry: string | undefined): Promise<string[]> {
   const { context, servers } = select(world, names, registry)
-  const store = await openStore(world, () => {})
+  const store = await openStore(world, (file, why) => audit(world, { event: 'damage', file, why }))
   if (store instanceof LaunchError) throw store
   const lock = await lockOrRefuse(world, store.places.lock, WRITING_MS)
   try {

@@ -10,9 +10,10 @@ import { cacheError } from './cache-error.ts'
 import { contentHash } from './content-hash.ts'
 import { fetchApart, refusals, type StartFetch, startApart } from './fetch-apart.ts'
 import { judge, type Verdict } from './freshness.ts'
+import type { OnDamage } from './identity.ts'
 import type { Policy, Wanted } from './policy.ts'
 import { repeatedFailures } from './repeated-failures.ts'
-import { type OnDamage, openStore, type Store } from './store.ts'
+import { openStore, type Store } from './store.ts'
 import type { CachedValue, Values } from './values.ts'
 
 /** What the cache did for a reference: `explain`, the audit log and the tests want to know. */

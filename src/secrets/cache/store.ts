@@ -3,7 +3,7 @@ import { type Lock, sweep } from '../../lock.ts'
 import { assertOnlyOwnerWrites } from '../../permissions.ts'
 import type { World } from '../../world.ts'
 import { cacheError } from './cache-error.ts'
-import { openIdentity } from './identity.ts'
+import { type OnDamage, openIdentity } from './identity.ts'
 import { type Meta, readMeta, writeMeta } from './meta.ts'
 import { type Places, places } from './places.ts'
 import { encryptValues, readValues, setAside, type Values } from './values.ts'
@@ -22,16 +22,13 @@ export interface Store {
   write(values: Values, meta: Meta, lock: Pick<Lock, 'isOurs'>): Promise<void>
 }
 
-/** Told of damage, once, by who sets it aside: the audit log's business. */
-export type OnDamage = (file: string, why: string) => void
-
 /** Opens the cache, or tells why it can't be used: a home that can't be written, a key that others can read. */
 export async function openStore(world: World, onDamage: OnDamage): Promise<Store | LaunchError> {
   try {
     const where = places(world)
     world.files.makeDirectory(where.directory)
     assertOwn(world, where.directory)
-    const identity = await openIdentity(world, where)
+    const identity = await openIdentity(world, where, onDamage)
     return {
       places: where,
       async readValues() {

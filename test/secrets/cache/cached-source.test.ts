@@ -676,10 +676,18 @@ describe('a fetch', () => {
   })
 })
 
+test('a damaged key costs one question: it is made anew', async () => {
+  const bench = new Bench()
+  await bench.launch([A])
+  writeFileSync(join(bench.home, '.local/state/mcp-launch/machine.key'), 'x')
+  expect((await bench.launch([A])).states).toEqual(['fetched'])
+  expect((await bench.launch([A])).states).toEqual(['hit'])
+  expect(bench.questions()).toHaveLength(2)
+})
+
 describe('a cache that cannot be used', () => {
   test.each([
     ['a world-readable key', (home: string) => chmodSync(join(home, '.local/state/mcp-launch/machine.key'), 0o644)],
-    ['a short key', (home: string) => writeFileSync(join(home, '.local/state/mcp-launch/machine.key'), 'x')],
     ['an open directory', (home: string) => chmodSync(join(home, '.cache/mcp-launch'), 0o777)],
   ])('%s: the source is asked at each launch, and it is said why', async (_, spoil) => {
     const bench = new Bench()
