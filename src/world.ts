@@ -67,6 +67,7 @@ export interface Files {
 export interface FileStat {
   readonly kind: 'file' | 'directory' | 'other'
   readonly uid: number
+  readonly gid: number
   /** The permission bits, `0o7777`. */
   readonly mode: number
   readonly size: number

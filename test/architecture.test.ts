@@ -33,7 +33,8 @@ const LAYERS = [
   ['registry/load.ts', 'registry'],
   ['secrets'],
   ['report'],
-  ['permissions.ts', 'audit.ts', 'lock.ts'],
+  ['audit.ts'],
+  ['permissions.ts', 'lock.ts'],
   [
     'directories.ts',
     'invocation.ts',

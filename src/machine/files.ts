@@ -151,6 +151,7 @@ function fileStat(stat: fs.Stats): FileStat {
   return {
     kind: stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other',
     uid: stat.uid,
+    gid: stat.gid,
     mode: stat.mode & 0o7777,
     size: stat.size,
     inode: stat.ino,

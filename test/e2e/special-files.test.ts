@@ -58,3 +58,16 @@ test('nor does one in place of a lock of a question, of a compiled registry', as
     [...names, ...compiled].map((name) => join(sandbox.cacheDir, name)),
   )
 })
+
+test('a state directory that others can write in is not written in, which is said once', async ({ sandbox }) => {
+  const source = upstream(sandbox)
+  for (const server of [printing(source), { servers: { it: { command: 'echo', args: [CANARY], scope: 'off' } } }]) {
+    sandbox.writeRegistry(server)
+    execFileSync('mkdir', ['-p', '-m', '777', sandbox.stateDir])
+    const launched = await run(sandbox, ['it'])
+    expect(launched).toMatchObject({ code: 0, stdout: `${CANARY}\n` })
+    const lines = launched.stderr.split('\n').filter((line) => line.includes('refusing the state directory'))
+    expect(lines).toEqual([expect.stringContaining(`(chmod go-w ${sandbox.stateDir})`)])
+    expect(readdirSync(sandbox.stateDir)).toEqual([])
+  }
+})

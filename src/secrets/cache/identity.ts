@@ -1,7 +1,7 @@
 import { stateDirectory } from '../../directories.ts'
 import { errnoOf, LaunchError } from '../../errors.ts'
 import { waitForLock } from '../../lock.ts'
-import { assertOnlyOwnerReads, shellWord } from '../../permissions.ts'
+import { assertOnlyOwnerReads, assertOnlyOwnerWrites, shellWord } from '../../permissions.ts'
 import type { FileStat, World } from '../../world.ts'
 import { hkdf } from './hkdf.ts'
 import type { Places } from './places.ts'
@@ -31,12 +31,15 @@ export async function readIdentity(world: World, places: Places): Promise<Uint8A
 
 /**
  * The same, with a key made first if there is none; what is no key is set aside. Of several that make one at once, one
- * wins and all use it.
+ * wins and all use it. Refused where others could put theirs in its place.
  */
 export async function openIdentity(world: World, places: Places, onDamage: OnDamage): Promise<Uint8Array> {
+  const directory = stateDirectory(world)
+  const stat = world.files.stat(directory)
+  if (stat !== undefined) assertOnlyOwnerWrites(world, directory, stat, 'the state directory')
   const identity = await readIdentity(world, places)
   if (identity !== undefined) return identity
-  world.files.makeDirectory(stateDirectory(world))
+  world.files.makeDirectory(directory)
   await setAsideDamaged(world, places, onDamage)
   try {
     world.files.createWhole(places.machineKey, world.randomBytes(KEY_BYTES), { durable: true })
