@@ -227,6 +227,23 @@ describe('a miss', () => {
     expect(bench.questions()).toEqual(['a', 'a'])
   })
 
+  test('of a clock that was far ahead is never served when that is set right', async () => {
+    const bench = new Bench()
+    bench.shift = 5_000 * DAY
+    await bench.launch([A])
+    bench.inner.answers[A.text] = refused('unavailable')
+    for (const days of [0, 3_000, 4_992]) {
+      bench.shift = days * DAY
+      expect((await bench.launch([A])).values).toEqual([expect.stringMatching(/^error: /)])
+    }
+    bench.shift = 4_994 * DAY
+    expect(await bench.launch([A])).toMatchObject({
+      values: ['a'],
+      states: ['stale'],
+      notes: [expect.stringMatching(/^using the value of .* of an unknown time ago: /)],
+    })
+  })
+
   test('that was refused before the clock was set back is asked for again, and the old refusal is no answer', async () => {
     const bench = new Bench()
     bench.inner.answers[A.text] = refused('unavailable')
