@@ -5,13 +5,14 @@ import { places } from '../../secrets/cache/places.ts'
 import { questionLock, questionLocks, questionOf } from '../../secrets/cache/question.ts'
 import { openStore } from '../../secrets/cache/store.ts'
 import { allWanted, specsOf } from '../../secrets/open.ts'
+import type { Ref } from '../../secrets/ref.ts'
 import type { World } from '../../world.ts'
 import { lockOrRefuse } from './lock-or-refuse.ts'
-import { select } from './selection.ts'
+import { type Selection, select } from './selection.ts'
 
 /**
- * `mcp-launch secrets clear [server…]`: takes the values of these servers out of the cache, or all of it, with what
- * was set aside as damaged. What is cleared is nowhere on the disk any more, and is asked for at the next launch. It
+ * `mcp-launch secrets clear [server or reference…]`: takes the values of these servers, or these values, out of the
+ * cache, or all of it, with what was set aside as damaged. What is cleared is nowhere on the disk any more, and is asked for at the next launch. It
  * waits for no fetch: one that is under way loses its lock, without which its answer isn't written.
  */
 export async function clear(
@@ -19,7 +20,7 @@ export async function clear(
   names: readonly string[],
   options: { readonly registry?: string; readonly json?: boolean },
 ): Promise<void> {
-  const cleared = names.length === 0 ? await clearAll(world) : await clearServers(world, names, options.registry)
+  const cleared = names.length === 0 ? await clearAll(world) : await clearNamed(world, names, options.registry)
   const text = options.json
     ? JSON.stringify({ cleared }, null, 2)
     : cleared.length === 0
@@ -58,18 +59,28 @@ function removeAll(world: World, isOurs: (path: string) => boolean): string[] {
   return ours
 }
 
-async function clearServers(world: World, names: readonly string[], registry: string | undefined): Promise<string[]> {
-  const { context, servers } = select(world, names, registry)
+/** What stands under this key, and what it is called. */
+interface Item {
+  readonly key: string
+  readonly ref: Pick<Ref, 'kind' | 'text'>
+}
+
+/** A reference needs no registry: it may stand in none any more. */
+async function clearNamed(world: World, names: readonly string[], registry: string | undefined): Promise<string[]> {
+  const [texts, servers] = [names.filter(isReference), names.filter((name) => !isReference(name))]
+  const ofServers = servers.length === 0 ? [] : itemsOf(world, select(world, servers, registry))
   const store = await openStore(world, (file, why) => audit(world, { event: 'damage', file, why }))
   if (store instanceof LaunchError) throw store
   const lock = await lockOrRefuse(world, store.places.lock, WRITING_MS)
   try {
-    const specs = servers.flatMap((server) => specsOf(server).map(([, spec]) => spec))
-    const items = allWanted(world, context, specs)
-    for (const item of items) world.files.remove(questionLock(world, store.places, questionOf(item)))
     const values = new Map(await store.readValues())
     const meta = store.readMeta()
     const refs = new Map(Object.entries(meta.refs))
+    // A value without a state has no name but its key.
+    const named = (key: string): Item => ({ key, ref: refs.get(key) ?? { kind: 'command', text: key } })
+    const known = [...values.keys(), ...refs.keys()].map(named)
+    const items = [...ofServers, ...known.filter(({ key, ref }) => texts.includes(key) || texts.includes(ref.text))]
+    for (const item of items) world.files.remove(questionLock(world, store.places, questionOf(item)))
     const cleared = items.filter(({ key }) => [values.delete(key), refs.delete(key)].includes(true))
     await store.write(values, { ...meta, refs: Object.fromEntries(refs) }, lock)
     world.files.remove(`${store.places.values}.damaged`)
@@ -77,4 +88,14 @@ async function clearServers(world: World, names: readonly string[], registry: st
   } finally {
     lock.release()
   }
+}
+
+/** No server has such a name. */
+function isReference(name: string): boolean {
+  return /[:{]/.test(name)
+}
+
+function itemsOf(world: World, { context, servers }: Selection): readonly Item[] {
+  const specs = servers.flatMap((server) => specsOf(server).map(([, spec]) => spec))
+  return allWanted(world, context, specs)
 }

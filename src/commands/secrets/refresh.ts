@@ -45,6 +45,7 @@ export async function refresh(world: World, names: readonly string[], options: R
     which: options.due ? 'due' : 'all',
     evenIfBlocked: !options.due && !options.scheduled,
     limitMs: FETCH_LIMIT_MS,
+    maxStaleMs: selection.context.settings.cache.maxStaleMs,
     lockFor: (question) => takeLock(world, questionLock(world, store.places, question), options),
     tokenPrint: () => tokenPrint(world, selection.context),
     onFetched: (fetched) => {

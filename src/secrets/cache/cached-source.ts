@@ -14,7 +14,7 @@ import type { OnDamage } from './identity.ts'
 import type { Policy, Wanted } from './policy.ts'
 import { repeatedFailures } from './repeated-failures.ts'
 import { openStore, type Store } from './store.ts'
-import type { CachedValue, Values } from './values.ts'
+import { type CachedValue, useOf, type Values } from './values.ts'
 
 /** What the cache did for a reference: `explain`, the audit log and the tests want to know. */
 export type CacheState = 'hit' | 'renewing' | 'fetched' | 'stale' | 'failed' | 'not cached'
@@ -169,7 +169,8 @@ async function fromFiles(
     if (!(outcome instanceof Secret) || hash === undefined) continue
     const now = world.now()
     const changedAt = entry?.value.equals(outcome) ? entry.changedAt : now
-    found.set(item, { value: outcome, fetchedAt: now, changedAt, contentHash: hash })
+    const use = useOf(item.policy, now, options.settings.maxStaleMs)
+    found.set(item, { value: outcome, fetchedAt: now, changedAt, ...use, contentHash: hash })
   }
   await remember(world, store, found)
   return answer

@@ -10,7 +10,7 @@ import type { Block, Meta, RefState } from './meta.ts'
 import type { Wanted } from './policy.ts'
 import { questionOf } from './question.ts'
 import type { Store } from './store.ts'
-import type { CachedValue } from './values.ts'
+import { type CachedValue, useOf } from './values.ts'
 
 /** What came of one reference. */
 export interface Fetched {
@@ -25,6 +25,8 @@ export interface FetchOptions {
   readonly evenIfBlocked: boolean
   /** How long one question may take, in milliseconds. */
   readonly limitMs: number
+  /** For how long a value may be served after its time, in milliseconds. */
+  readonly maxStaleMs: number
   /** The lock of a question (`question.ts`); undefined leaves it to whoever asks it already. */
   readonly lockFor: (question: string) => Lock | undefined | Promise<Lock | undefined>
   readonly tokenPrint: () => Promise<string | undefined>
@@ -190,6 +192,7 @@ class Page {
       value,
       fetchedAt: now,
       changedAt,
+      ...useOf(item.policy, now, this.#options.maxStaleMs),
       ...(contentHash === undefined ? {} : { contentHash }),
     })
     this.#refs.set(item.key, { text: item.ref.text, kind: item.ref.kind, attemptedAt: now, fetchedAt: now })

@@ -6,6 +6,7 @@ import { cacheError } from './cache-error.ts'
 import { type OnDamage, openIdentity } from './identity.ts'
 import { type Meta, readMeta, writeMeta } from './meta.ts'
 import { type Places, places } from './places.ts'
+import { pruned } from './prune.ts'
 import { encryptValues, readValues, setAside, type Values } from './values.ts'
 
 /** The two files of the cache, opened. */
@@ -16,7 +17,7 @@ export interface Store {
   readMeta(): Meta
   /**
    * Writes both, the values first: a crash between the two leaves new values with old states, which is harmless.
-   * What could not be read before is set aside, and what killed writers left is removed. Throws LaunchError if they
+   * What is of no use any more is left out, what could not be read before is set aside, and what killed writers left is removed. Throws LaunchError if they
    * can't be written, or if the lock (`places.lock`) was lost meanwhile: what is there by then is younger.
    */
   write(values: Values, meta: Meta, lock: Pick<Lock, 'isOurs'>): Promise<void>
@@ -55,7 +56,8 @@ async function write(
   identity: Uint8Array,
   { values, meta, lock, onDamage }: { values: Values; meta: Meta; lock: Pick<Lock, 'isOurs'>; onDamage: OnDamage },
 ): Promise<void> {
-  const [reading, file] = [await readValues(world, where, identity), await encryptValues(identity, values)]
+  const useful = pruned(world, values, meta)
+  const [reading, file] = [await readValues(world, where, identity), await encryptValues(identity, useful.values)]
   if (!lock.isOurs())
     throw new LaunchError('unavailable', { what: "can't use the cache", why: 'it was written meanwhile' })
   sweep(world, where.lock, [where.values, where.meta])
@@ -65,7 +67,7 @@ async function write(
   }
   world.files.makeDirectory(where.directory)
   world.files.writeWhole(where.values, file)
-  writeMeta(world, where, { ...meta, checksum: world.sha256(file) })
+  writeMeta(world, where, { ...useful.meta, checksum: world.sha256(file) })
 }
 
 /** Somebody who can write there could have us write through a link of theirs. */

@@ -4,6 +4,7 @@ import { Secret } from '../secret.ts'
 import { DamagedAgeFile, decryptAgeFile } from './age-file.ts'
 import type { Dated } from './freshness.ts'
 import type { Places } from './places.ts'
+import type { Policy } from './policy.ts'
 import { privateKey } from './x25519.ts'
 
 /** A value of the cache. Its times are encrypted with it, so that nobody can make it younger. */
@@ -11,9 +12,26 @@ export interface CachedValue extends Dated {
   readonly value: Secret
   /** When it was first fetched with this value: a server that started before that holds another one. */
   readonly changedAt: number
+  /** After this it is of no use to anybody; undefined if that depends on its file alone. */
+  readonly uselessAfter?: number
+  /** The file it came from, if it is good for as long as that file's bytes are the same. */
+  readonly file?: string
 }
 
 export type Values = ReadonlyMap<string, CachedValue>
+
+/** Whoever waits for a value has to find it, whatever its time. */
+const LEAST_USE_MS = 3_600_000
+
+/** Until when a value is of use that is fetched now. */
+export function useOf(policy: Policy, now: number, maxStaleMs: number): Pick<CachedValue, 'uselessAfter' | 'file'> {
+  const time =
+    policy.kind === 'time' ? Math.max(policy.ttlMs, maxStaleMs) : policy.kind === 'content' ? policy.ttlMs : 0
+  return {
+    ...(Number.isFinite(time) ? { uselessAfter: now + Math.max(time, LEAST_USE_MS) } : {}),
+    ...(policy.kind === 'content' ? { file: policy.file } : {}),
+  }
+}
 
 /** What was found in place of readable values. */
 export type Reading =

@@ -54,6 +54,26 @@ describe('secrets clear', () => {
     expect(user.said()).toBe('nothing to clear\n')
   })
 
+  test('of a reference needs no registry, and keeps the others', async () => {
+    const user = await filled()
+    user.world.files.remove(join(user.home, '.config'))
+    const text = (name: string) => JSON.stringify({ command: [join(user.home, `${name}.sh`)] })
+    await clear(user.world, [text('b'), 'op://no/such/one'], {})
+    expect(user.said()).toBe('cleared {"command":["~/b.sh"]}\n')
+    expect(await user.cached()).toEqual(['canary-a'])
+    expect(Object.keys((await user.store()).readMeta().refs)).toHaveLength(2)
+    await clear(user.world, [text('c'), text('b')], {})
+    expect(user.said()).toBe('cleared {"command":["~/c.sh"]}\n')
+  })
+
+  test('of a reference whose state was lost goes by its key', async () => {
+    const user = await filled()
+    const key = [...(await (await user.store()).readValues()).keys()].find((name) => name.includes('b.sh')) as string
+    user.world.files.remove((await user.store()).places.meta)
+    await clear(user.world, [key], {})
+    expect(await user.cached()).toEqual(['canary-a'])
+  })
+
   test('refuses an unknown server and clears nothing', async () => {
     const user = await filled()
     await expect(clear(user.world, ['one', 'tow'], {})).rejects.toMatchObject({ exitCode: 2 })

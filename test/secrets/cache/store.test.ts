@@ -250,7 +250,7 @@ describe('damage', () => {
 })
 
 describe('the states beside the values', () => {
-  const META: Meta = { ...EMPTY, refs: { k: { text: 'k', kind: 'op', attemptedAt: 5 } } }
+  const META: Meta = { ...EMPTY, refs: { k: { text: 'k', kind: 'op', attemptedAt: Date.now() } } }
 
   test('are read as they were written', async () => {
     const { world, store } = await filled()
