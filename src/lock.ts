@@ -39,6 +39,8 @@ const CLAIM_MS = 2_000
 const DRAFT_MS = 60_000
 const POLL_MS = 50
 const NONCE = /^[0-9a-f]{24}$/
+/** What a killed process may leave beside a lock, the first group, and beside drafts (`machine/files.ts`). */
+export const CLAIM = /^(.+)\.[0-9a-f]{24}\.claim\.tmp$/
 const MALFORMED: Holder = { pid: 0, start: 0, nonce: 'malformed', since: 0, until: 0 }
 
 /**
