@@ -4,7 +4,7 @@ import { assertOnlyOwnerWrites } from '../../permissions.ts'
 import type { World } from '../../world.ts'
 import { cacheError } from './cache-error.ts'
 import { type OnDamage, openIdentity } from './identity.ts'
-import { type Meta, readMeta, writeMeta } from './meta.ts'
+import { type Meta, readMeta, readWritten, writeMeta } from './meta.ts'
 import { type Places, places } from './places.ts'
 import { pruned } from './prune.ts'
 import { encryptValues, readValues, setAside, type Values } from './values.ts'
@@ -57,7 +57,10 @@ async function write(
   { values, meta, lock, onDamage }: { values: Values; meta: Meta; lock: Pick<Lock, 'isOurs'>; onDamage: OnDamage },
 ): Promise<void> {
   const useful = pruned(world, values, meta)
-  const [reading, file] = [await readValues(world, where, identity), await encryptValues(identity, useful.values)]
+  const reading = await readValues(world, where, identity)
+  const before = [readWritten(world, where)?.writtenAt, reading.kind === 'values' ? reading.writtenAt : undefined]
+  const writtenAt = Math.max(world.now(), ...before.map((time = 0) => time + 1))
+  const file = await encryptValues(identity, useful.values, writtenAt)
   if (!lock.isOurs())
     throw new LaunchError('unavailable', { what: "can't use the cache", why: 'it was written meanwhile' })
   sweep(world, where.lock, [where.values, where.meta])
@@ -67,7 +70,7 @@ async function write(
   }
   world.files.makeDirectory(where.directory)
   world.files.writeWhole(where.values, file)
-  writeMeta(world, where, { ...useful.meta, checksum: world.sha256(file) })
+  writeMeta(world, where, { ...useful.meta, checksum: world.sha256(file), writtenAt })
 }
 
 /** Somebody who can write there could have us write through a link of theirs. */

@@ -105,6 +105,7 @@ describe('values', () => {
     const text = execFileSync('age', ['-d', '-i', write('right', ageIdentity(scalar)), file]).toString()
     expect(JSON.parse(text)).toEqual({
       format: 1,
+      writtenAt: expect.any(Number),
       entries: { key: { value: 'canary', fetchedAt: NOW, changedAt: NOW - 1 } },
     })
     const wrong = write('wrong', ageIdentity(Uint8Array.from(scalar, (byte) => byte ^ 8)))
@@ -119,6 +120,15 @@ async function encryptedContent(world: World, text: string): Promise<Uint8Array>
   encrypter.addRecipient(await identityToRecipient(await privateKey(identity)))
   return encrypter.encrypt(text)
 }
+
+/** Another process that empties the cache. */
+const WRITES = `
+  const load = (file) => import(${JSON.stringify(`${join(import.meta.dirname, '..', '..', '..', 'src')}/`)} + file)
+  const { realWorld } = await load('real-world.ts')
+  const { openStore } = await load('secrets/cache/store.ts')
+  const store = await openStore(realWorld(), () => {})
+  await store.write(new Map(), store.readMeta(), { isOurs: () => true })
+`
 
 function replaced(file: string, make: () => void): void {
   rmSync(file, { recursive: true })
@@ -225,6 +235,51 @@ describe('damage', () => {
     }
   })
 
+  test('an older file that was put back is set aside and told', async () => {
+    const { file, store, damage } = await filled()
+    const old = readFileSync(file)
+    await store.write(valuesOf({ new: 'value' }), EMPTY, OURS)
+    writeFileSync(file, old)
+    expect(plain(await store.readValues())).toEqual({})
+    await store.write(valuesOf({ newer: 'value' }), EMPTY, OURS)
+    expect(damage).toEqual(['it is not the one that was written last'])
+    expect(plain(await store.readValues())).toEqual({ newer: 'value' })
+  })
+
+  test('values whose writer was killed before it wrote the states are good, also when the clock stands or goes back', async () => {
+    const self = await filled()
+    const { store, world, damage } = self
+    const writeWhole: World['files']['writeWhole'] = (path, content) => {
+      if (path === store.places.meta) throw errno('EIO')
+      world.files.writeWhole(path, content)
+    }
+    const killed = await openedStore({ ...world, files: filesWith({ writeWhole }) })
+    for (const shift of [0, 0, -3_600_000, 3_600_000]) {
+      self.clock += shift
+      await expect(killed.write(valuesOf({ new: String(shift) }), EMPTY, OURS)).rejects.toThrow('EIO')
+      expect(plain(await store.readValues())).toEqual({ new: String(shift) })
+      await store.write(valuesOf({ next: String(shift) }), EMPTY, OURS)
+      expect(plain(await store.readValues())).toEqual({ next: String(shift) })
+    }
+    expect(damage).toEqual([])
+  })
+
+  test('a reader sees the values of a writer that is between its two files', async () => {
+    const { store, world } = await filled()
+    let wasWritten = false
+    const read: World['files']['read'] = (path) => {
+      if (path === store.places.values && !wasWritten) {
+        wasWritten = true
+        execFileSync(process.execPath, ['--input-type=module', '-e', WRITES], { env: { HOME: world.env['HOME'] } })
+      }
+      return world.files.read(path)
+    }
+    const reader = await openedStore({ ...world, files: filesWith({ read }) })
+    expect(plain(await reader.readValues())).toEqual({})
+    expect(wasWritten).toBe(true)
+    expect(plain(await store.readValues())).toEqual({})
+  })
+
   test('a huge file is not read at all', async () => {
     const { world, file } = await filled()
     const lstat: World['files']['lstat'] = (path) => {
@@ -292,13 +347,14 @@ describe('the states beside the values', () => {
 
   test('with one bit flipped in any byte are states or nothing, and never a throw', async () => {
     const { store } = await filled()
-    await store.write(valuesOf({}), META, OURS)
+    await store.write(valuesOf({ key: 'canary' }), META, OURS)
     const whole = readFileSync(store.places.meta)
     for (let bit = 0; bit < whole.length * 8; bit += 1) {
       const flipped = Buffer.from(whole)
       flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7))
       writeFileSync(store.places.meta, flipped)
       expect(store.readMeta().format).toBe(1)
+      expect((await store.readValues()).size).toBe(1)
     }
   })
 
