@@ -187,8 +187,7 @@ async function remember(world: World, store: Store, found: ReadonlyMap<Wanted, C
       const refs = { ...meta.refs }
       for (const [{ key, ref }, value] of found) {
         values.set(key, value)
-        const { fetchedAt } = value
-        refs[key] = { text: ref.text, kind: ref.kind, attemptedAt: fetchedAt, fetchedAt }
+        refs[key] = { text: ref.text, kind: ref.kind, attemptedAt: value.fetchedAt }
       }
       await store.write(values, { ...meta, refs }, lock)
     } finally {

@@ -195,7 +195,7 @@ class Page {
       ...useOf(item.policy, now, this.#options.maxStaleMs),
       ...(contentHash === undefined ? {} : { contentHash }),
     })
-    this.#refs.set(item.key, { text: item.ref.text, kind: item.ref.kind, attemptedAt: now, fetchedAt: now })
+    this.#refs.set(item.key, { text: item.ref.text, kind: item.ref.kind, attemptedAt: now })
   }
 
   #enterRefusal(item: Wanted, error: LaunchError, tokenPrint: string | undefined): void {
@@ -206,12 +206,10 @@ class Page {
     const isTokens = error instanceof SourceError && error.refusal === 'token-rejected'
     const blocked = blockAfter(previous?.error, error, now, isTokens ? tokenPrint : undefined)
     const block = isOwnLack(item, error) ? { ...blocked, until: now } : blocked
-    const { fetchedAt } = previous ?? {}
     this.#refs.set(item.key, {
       text: item.ref.text,
       kind: item.ref.kind,
       attemptedAt: now,
-      ...(fetchedAt === undefined || isPurged ? {} : { fetchedAt }),
       error: block,
     })
   }

@@ -23,7 +23,6 @@ export interface RefState {
   readonly kind: Ref['kind']
   /** When it was last asked for, with whatever outcome. */
   readonly attemptedAt: number
-  readonly fetchedAt?: number
   readonly error?: Block
 }
 
