@@ -1,5 +1,7 @@
 import { stateDirectory } from './directories.ts'
-import type { World } from './world.ts'
+import { errnoOf, LaunchError } from './errors.ts'
+import { assertOnlyOwnerWrites, shellWord } from './permissions.ts'
+import type { FileStat, World } from './world.ts'
 
 /** What is written down, beside the time. Names, never values: a test searches the log for them. */
 export type AuditEvent =
@@ -67,20 +69,47 @@ export function auditLogs(world: World): string[] {
 /**
  * Adds a line to the audit log: one write at the file's end (O_APPEND), so that parallel writers don't mix. A log that
  * can't be written stops nothing.
+ *
+ * @returns why nothing was written, if that is because others can write in its directory, or it is no file.
  */
-export function audit(world: World, event: AuditEvent): void {
-  const line = `${JSON.stringify({ time: new Date(world.now()).toISOString(), pid: world.pid, ...event })}\n`
+export function audit(world: World, event: AuditEvent): LaunchError | undefined {
+  const line = JSON.stringify({ time: new Date(world.now()).toISOString(), pid: world.pid, ...event })
   try {
     const path = auditLog(world)
-    try {
-      world.files.append(path, line)
-    } catch {
-      world.files.makeDirectory(stateDirectory(world))
-      world.files.append(path, line)
-    }
+    const directory = stateDirectory(world)
+    const stat = world.files.stat(directory)
+    const refused = stat === undefined ? undefined : refusal(world, directory, stat)
+    if (refused !== undefined) return refused
+    if (stat === undefined) world.files.makeDirectory(directory)
+    world.files.appendLine(path, line)
     rotate(world, path)
-  } catch {
-    // A full or read-only disk, or another process that rotates.
+    return undefined
+  } catch (error) {
+    // A full or read-only disk, or another process that rotates, isn't worth a word.
+    return NOT_A_FILE.has(errnoOf(error)) ? notAFile(world) : undefined
+  }
+}
+
+/** What a link, or a pipe without a reader, gives. */
+const NOT_A_FILE: ReadonlySet<string | undefined> = new Set(['ELOOP', 'ENXIO', 'EFTYPE'])
+
+function notAFile(world: World): LaunchError {
+  const path = auditLog(world)
+  return new LaunchError('failure', {
+    what: 'refusing the audit log',
+    subject: path,
+    why: 'is not a regular file',
+    hint: `remove it: rm ${shellWord(path)}`,
+  })
+}
+
+function refusal(world: World, directory: string, stat: FileStat): LaunchError | undefined {
+  try {
+    assertOnlyOwnerWrites(world, directory, stat, 'the state directory')
+    return undefined
+  } catch (error) {
+    if (error instanceof LaunchError) return error
+    throw error
   }
 }
 

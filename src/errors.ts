@@ -100,6 +100,7 @@ export function errnoOf(error: unknown): string | undefined {
 const ERRNO_WORDS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EEXIST: 'already exists',
+  EFTYPE: 'is not a regular file',
   EISDIR: 'is a directory',
   ELOOP: 'too many symbolic links',
   ENAMETOOLONG: 'name too long',

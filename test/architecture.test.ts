@@ -33,7 +33,8 @@ const LAYERS = [
   ['registry/load.ts', 'registry'],
   ['secrets'],
   ['report'],
-  ['permissions.ts', 'audit.ts'],
+  ['audit.ts'],
+  ['permissions.ts', 'lock.ts'],
   [
     'complaint.ts',
     'directories.ts',

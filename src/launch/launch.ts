@@ -1,5 +1,5 @@
 import { audit, client } from '../audit.ts'
-import { throwAll } from '../errors.ts'
+import { type LaunchError, throwAll } from '../errors.ts'
 import { watchClient } from '../lifecycle/client-watch.ts'
 import { processStart } from '../process-start.ts'
 import type { Registered } from '../registry/entry.ts'
@@ -21,13 +21,19 @@ export async function launch(world: World, registered: Registered, extraArgs: re
   throwAll(problems)
   for (const note of plan.notes) world.terminal.writeError(noteText(note))
   return execute(world, plan, () => {
-    recordLaunch(world, plan, secrets)
+    const refused = recordLaunch(world, plan, secrets)
+    if (refused !== undefined) sayOnce(world, plan, refused)
     prepareLog(world, registered.server)
   })
 }
 
-function recordLaunch(world: World, plan: Plan, secrets: readonly SecretState[]): void {
-  audit(world, {
+/** The cache has said the same already, if it was asked. */
+function sayOnce(world: World, { notes }: Plan, { message, hint }: LaunchError): void {
+  if (!notes.some((note) => note.startsWith(message))) world.terminal.writeError(noteText(`${message} (${hint})`))
+}
+
+function recordLaunch(world: World, plan: Plan, secrets: readonly SecretState[]): LaunchError | undefined {
+  return audit(world, {
     event: 'launch',
     server: plan.server,
     start: processStart(world, world.pid) ?? 0,

@@ -1,8 +1,8 @@
 import { dirname } from 'node:path'
 import { complaintOf } from '../complaint.ts'
 import { LaunchError } from '../errors.ts'
+import { tryLock } from '../lock.ts'
 import { processStart } from '../process-start.ts'
-import { tryLock } from '../secrets/cache/lock.ts'
 import type { World } from '../world.ts'
 import { clientDescription } from './units.ts'
 
@@ -97,7 +97,7 @@ async function takeTurn(world: World, client: Client): Promise<() => void> {
   try {
     world.files.makeDirectory(dirname(client.marker))
     while (world.now() < limit) {
-      const lock = tryLock(world, `${client.marker}.lock`)
+      const lock = tryLock(world, `${client.marker}.lock`, START_TIMEOUT_MS + 2 * WAIT_MS)
       if (lock !== undefined) return () => lock.release()
       await world.sleep(POLL_MS)
       if (isMarked(world, client)) break

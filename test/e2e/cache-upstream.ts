@@ -97,10 +97,13 @@ export async function age(sandbox: Sandbox, byMs: number): Promise<void> {
   await change(sandbox, (value) => ({ ...value, fetchedAt: value.fetchedAt - byMs, changedAt: value.changedAt - byMs }))
 }
 
+/** Nobody else writes there. */
+const OURS = { isOurs: () => true }
+
 async function change(sandbox: Sandbox, how: (value: CachedValue) => CachedValue): Promise<void> {
   const store = await storeOf(sandbox)
   const values = await store.readValues()
-  await store.write(new Map([...values].map(([key, value]) => [key, how(value)])), store.readMeta())
+  await store.write(new Map([...values].map(([key, value]) => [key, how(value)])), store.readMeta(), OURS)
 }
 
 /** Puts a fresh value into the cache. */
@@ -110,6 +113,7 @@ export async function plant(sandbox: Sandbox, key: string, value: string): Promi
   await store.write(
     new Map([...(await store.readValues()), [key, { value: new Secret(value), ...dates }]]),
     store.readMeta(),
+    OURS,
   )
 }
 

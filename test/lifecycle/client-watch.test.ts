@@ -81,9 +81,9 @@ function machine(
       makeDirectory: () => (isReadOnly ? failing('EROFS') : undefined),
       writeWhole: (path, content) => write(path, content.toString()),
       create: write,
-      link(existing, path) {
+      createWhole(path, content) {
         if (path in contents) failing('EEXIST')
-        write(path, contents[existing] ?? failing('ENOENT'))
+        write(path, content.toString())
       },
       remove(path) {
         delete contents[path]
@@ -160,7 +160,7 @@ describe('watchClient', () => {
 
   test('a lock that is never given back holds nobody up for ever', async () => {
     const nonce = '0'.repeat(24)
-    const holder = JSON.stringify({ pid: 77, start: 5, nonce })
+    const holder = JSON.stringify({ pid: 77, start: 5, nonce, since: 0, until: Number.MAX_SAFE_INTEGER })
     const held = { ...client, '/proc/77/stat': stat(5), [`${MARKER}.lock`]: holder }
     const there = machine(held, { systemdRun: started })
     expect(await watchClient(there.world, INPUT)).toEqual({ unit: UNIT })

@@ -1,9 +1,9 @@
 import { audit } from '../../audit.ts'
 import { EXIT, LaunchError } from '../../errors.ts'
+import { adoptLock, type Lock, tryLock, WRITING_MS } from '../../lock.ts'
 import type { SecretSpec } from '../../registry/entry.ts'
 import { oneLine } from '../../report/messages.ts'
 import { type Fetched, type FetchOptions, fetchDue } from '../../secrets/cache/fetch.ts'
-import { adoptLock, type Lock, tryLock } from '../../secrets/cache/lock.ts'
 import type { Wanted } from '../../secrets/cache/policy.ts'
 import { questionLock } from '../../secrets/cache/question.ts'
 import { openStore } from '../../secrets/cache/store.ts'
@@ -25,6 +25,8 @@ export interface RefreshOptions {
 
 /** A fetch ends by itself even if a source never answers. */
 const FETCH_LIMIT_MS = 60_000
+/** As long as the question and the entering of its answer, behind another writer, may take. */
+const HOLD_MS = FETCH_LIMIT_MS + 2 * WRITING_MS
 
 /**
  * `mcp-launch secrets refresh [server…]`: asks the sources anew. With `--due`, what a launch starts behind itself: all
@@ -43,6 +45,7 @@ export async function refresh(world: World, names: readonly string[], options: R
     which: options.due ? 'due' : 'all',
     evenIfBlocked: !options.due && !options.scheduled,
     limitMs: FETCH_LIMIT_MS,
+    maxStaleMs: selection.context.settings.cache.maxStaleMs,
     lockFor: (question) => takeLock(world, questionLock(world, store.places, question), options),
     tokenPrint: () => tokenPrint(world, selection.context),
     onFetched: (fetched) => {
@@ -75,9 +78,11 @@ async function isForProgram(
  * question to whoever asks it already; a person waits for that to end.
  */
 function takeLock(world: World, path: string, options: RefreshOptions): Lock | undefined | Promise<Lock> {
-  const adopted = (options.lock ?? []).map((nonce) => adoptLock(world, path, nonce)).find((lock) => lock !== undefined)
+  const adopted = (options.lock ?? [])
+    .map((nonce) => adoptLock(world, path, nonce, HOLD_MS))
+    .find((lock) => lock !== undefined)
   if (adopted !== undefined) return adopted
-  return options.due ? tryLock(world, path) : lockOrRefuse(world, path)
+  return options.due ? tryLock(world, path, HOLD_MS) : lockOrRefuse(world, path, HOLD_MS)
 }
 
 /** What another server says of a reference's caching counts for that server. */

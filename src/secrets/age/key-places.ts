@@ -55,7 +55,7 @@ function readKeyFile(world: World, path: string): string {
   try {
     const stat = world.files.stat(path)
     if (stat !== undefined) assertOnlyOwnerReads(world, path, stat, 'key file')
-    return world.files.read(path).toString('utf8')
+    return world.files.readAny(path).toString('utf8')
   } catch (error) {
     if (error instanceof LaunchError) throw error
     throw new LaunchError('failure', {

@@ -1,4 +1,5 @@
 import { LaunchError } from '../../errors.ts'
+import { tryLock } from '../../lock.ts'
 import type { Settings } from '../../registry/entry.ts'
 import { span } from '../../span.ts'
 import type { World } from '../../world.ts'
@@ -9,11 +10,11 @@ import { cacheError } from './cache-error.ts'
 import { contentHash } from './content-hash.ts'
 import { fetchApart, refusals, type StartFetch, startApart } from './fetch-apart.ts'
 import { judge, type Verdict } from './freshness.ts'
-import { tryLock } from './lock.ts'
+import type { OnDamage } from './identity.ts'
 import type { Policy, Wanted } from './policy.ts'
 import { repeatedFailures } from './repeated-failures.ts'
-import { type OnDamage, openStore, type Store } from './store.ts'
-import type { CachedValue, Values } from './values.ts'
+import { openStore, type Store } from './store.ts'
+import { type CachedValue, useOf, type Values } from './values.ts'
 
 /** What the cache did for a reference: `explain`, the audit log and the tests want to know. */
 export type CacheState = 'hit' | 'renewing' | 'fetched' | 'stale' | 'failed' | 'not cached'
@@ -171,7 +172,8 @@ async function fromFiles(
     }
     const now = world.now()
     const changedAt = entry?.value.equals(outcome) ? entry.changedAt : now
-    const value = { value: outcome, fetchedAt: now, changedAt, contentHash: hash }
+    const use = useOf(item.policy, now, options.settings.maxStaleMs)
+    const value = { value: outcome, fetchedAt: now, changedAt, ...use, contentHash: hash }
     options.seen(item.ref, 'fetched', value)
     found.set(item, value)
   }
@@ -190,10 +192,9 @@ async function remember(world: World, store: Store, found: ReadonlyMap<Wanted, C
       const refs = { ...meta.refs }
       for (const [{ key, ref }, value] of found) {
         values.set(key, value)
-        const { fetchedAt } = value
-        refs[key] = { text: ref.text, kind: ref.kind, attemptedAt: fetchedAt, fetchedAt }
+        refs[key] = { text: ref.text, kind: ref.kind, attemptedAt: value.fetchedAt }
       }
-      await store.write(values, { ...meta, refs })
+      await store.write(values, { ...meta, refs }, lock)
     } finally {
       lock.release()
     }

@@ -1,16 +1,16 @@
 import { LaunchError } from '../../errors.ts'
+import { type Lock, WRITING_MS, waitForLock } from '../../lock.ts'
 import type { World } from '../../world.ts'
 import { Secret } from '../secret.ts'
 import { type Outcome, type Source, SourceError } from '../source.ts'
 import { contentHash } from './content-hash.ts'
 import { blockAfter, isBlocked } from './cooldown.ts'
 import { judge } from './freshness.ts'
-import { type Lock, waitForLock } from './lock.ts'
 import type { Block, Meta, RefState } from './meta.ts'
 import type { Wanted } from './policy.ts'
 import { questionOf } from './question.ts'
 import type { Store } from './store.ts'
-import type { CachedValue } from './values.ts'
+import { type CachedValue, useOf } from './values.ts'
 
 /** What came of one reference. */
 export interface Fetched {
@@ -25,6 +25,8 @@ export interface FetchOptions {
   readonly evenIfBlocked: boolean
   /** How long one question may take, in milliseconds. */
   readonly limitMs: number
+  /** For how long a value may be served after its time, in milliseconds. */
+  readonly maxStaleMs: number
   /** The lock of a question (`question.ts`); undefined leaves it to whoever asks it already. */
   readonly lockFor: (question: string) => Lock | undefined | Promise<Lock | undefined>
   readonly tokenPrint: () => Promise<string | undefined>
@@ -33,9 +35,6 @@ export interface FetchOptions {
   readonly onPurged: (item: Wanted) => void
   readonly onBlocked: (what: string, block: Block) => void
 }
-
-/** More than writing takes, however many wait for it. */
-const WRITE_LIMIT_MS = 20_000
 
 /**
  * Asks the source for whatever is due and puts it into the cache. Questions are asked side by side, each under its own
@@ -64,7 +63,7 @@ export async function fetchDue(
       const hashes = new Map(due.map((item) => [item.key, contentHash(world, item.policy)]))
       const refs = due.map(({ ref }) => ref)
       const answer = await inner.resolve(refs, world.now() + options.limitMs)
-      await inTurn(() => enter(world, store, due, answer, { print, hashes }, options))
+      await inTurn(() => enter(world, store, due, answer, { lock, print, hashes }, options))
     } finally {
       lock.release()
     }
@@ -120,6 +119,7 @@ function notDue(
 }
 
 interface Asked {
+  readonly lock: Lock
   readonly print: string | undefined
   readonly hashes: ReadonlyMap<string, string | undefined>
 }
@@ -133,18 +133,28 @@ async function enter(
   asked: Asked,
   options: FetchOptions,
 ): Promise<void> {
-  const lock = await waitForLock(world, store.places.lock, world.now() + WRITE_LIMIT_MS)
+  const lock = await waitForLock(world, store.places.lock, world.now() + WRITING_MS)
   if (lock === undefined)
     throw new LaunchError('unavailable', { what: "can't use the cache", why: 'it is being written' })
   try {
+    if (!asked.lock.isOurs()) throw overtaken()
     const page = new Page(world, await store.readValues(), store.readMeta(), options)
     const outcomes = group.map((item) => ({ item, outcome: answer.get(item.ref.text) ?? unanswered(item) }))
     page.enter(outcomes, asked)
-    await page.write(store)
+    await page.write(store, lock)
     for (const fetched of outcomes) options.onFetched(fetched)
   } finally {
     lock.release()
   }
+}
+
+/** It was stopped for longer than it may ask, or what it asked for was cleared. */
+function overtaken(): LaunchError {
+  return new LaunchError('unavailable', {
+    what: "can't keep what was fetched",
+    why: 'it took too long, or was cleared meanwhile',
+    hint: 'ask again: mcp-launch secrets refresh',
+  })
 }
 
 /** The cache's content while an answer is entered into it. */
@@ -182,9 +192,10 @@ class Page {
       value,
       fetchedAt: now,
       changedAt,
+      ...useOf(item.policy, now, this.#options.maxStaleMs),
       ...(contentHash === undefined ? {} : { contentHash }),
     })
-    this.#refs.set(item.key, { text: item.ref.text, kind: item.ref.kind, attemptedAt: now, fetchedAt: now })
+    this.#refs.set(item.key, { text: item.ref.text, kind: item.ref.kind, attemptedAt: now })
   }
 
   #enterRefusal(item: Wanted, error: LaunchError, tokenPrint: string | undefined): void {
@@ -195,12 +206,10 @@ class Page {
     const isTokens = error instanceof SourceError && error.refusal === 'token-rejected'
     const blocked = blockAfter(previous?.error, error, now, isTokens ? tokenPrint : undefined)
     const block = isOwnLack(item, error) ? { ...blocked, until: now } : blocked
-    const { fetchedAt } = previous ?? {}
     this.#refs.set(item.key, {
       text: item.ref.text,
       kind: item.ref.kind,
       attemptedAt: now,
-      ...(fetchedAt === undefined || isPurged ? {} : { fetchedAt }),
       error: block,
     })
   }
@@ -216,13 +225,14 @@ class Page {
     this.#options.onBlocked(kind, block)
   }
 
-  async write(store: Store): Promise<void> {
-    await store.write(this.#values, {
+  async write(store: Store, lock: Lock): Promise<void> {
+    const meta: Meta = {
       format: 1,
       writtenAt: this.#world.now(),
       refs: Object.fromEntries(this.#refs),
       sources: Object.fromEntries(this.#sources),
-    })
+    }
+    await store.write(this.#values, meta, lock)
   }
 }
 

@@ -11,6 +11,7 @@ export interface Meta {
   readonly format: 1
   /** SHA-256 of `secrets.enc` as it was written with this. */
   readonly checksum?: string
+  /** When, as that has it too: each write is later than the one before, whatever the clock says. */
   readonly writtenAt: number
   readonly refs: Readonly<Record<string, RefState>>
   /** By kind of reference: a source that is not to be asked for now. */
@@ -22,7 +23,6 @@ export interface RefState {
   readonly kind: Ref['kind']
   /** When it was last asked for, with whatever outcome. */
   readonly attemptedAt: number
-  readonly fetchedAt?: number
   readonly error?: Block
 }
 
@@ -42,6 +42,22 @@ export interface Block {
 }
 
 const NOTHING: Meta = { format: 1, writtenAt: 0, refs: {}, sources: {} }
+
+/** The values that were written last, as far as is known. */
+export type Written = Pick<Required<Meta>, 'checksum' | 'writtenAt'>
+
+/** They stand at the beginning, so that a launch needn't read the rest. */
+const WRITTEN = /^\{"format":1,"checksum":"([0-9a-f]{64})","writtenAt":(\d{1,16}),/
+const WRITTEN_BYTES = 160
+
+export function readWritten(world: World, places: Places): Written | undefined {
+  try {
+    const [, checksum, writtenAt] = WRITTEN.exec(world.files.head(places.meta, WRITTEN_BYTES).toString('latin1')) ?? []
+    return checksum === undefined ? undefined : { checksum, writtenAt: Number(writtenAt) }
+  } catch {
+    return undefined
+  }
+}
 
 /** What is malformed in it is left out. */
 export function readMeta(world: World, places: Places): Meta {
@@ -84,9 +100,10 @@ function only<T>(entries: Readonly<Record<string, T>>, isGood: (value: unknown) 
 }
 
 /** To be called under the lock. */
-export function writeMeta(world: World, places: Places, meta: Meta): void {
+export function writeMeta(world: World, places: Places, meta: Required<Meta>): void {
+  const { checksum, writtenAt, refs, sources } = meta
   world.files.makeDirectory(places.directory)
   // A file can't be renamed over one.
   if (world.files.lstat(places.meta)?.kind === 'directory') world.files.remove(places.meta)
-  world.files.writeWhole(places.meta, JSON.stringify({ ...meta, writtenAt: world.now() }))
+  world.files.writeWhole(places.meta, JSON.stringify({ format: 1, checksum, writtenAt, refs, sources }))
 }

@@ -1,12 +1,12 @@
 import type { World } from '../../world.ts'
+import type { Ref } from '../ref.ts'
 import type { Places } from './places.ts'
-import type { Wanted } from './policy.ts'
 
 /**
  * What is asked together, by one process at a time: all 1Password references are one question, each command is its
  * own. A source that doesn't answer holds up nobody who asks another one.
  */
-export function questionOf({ ref, key }: Wanted): string {
+export function questionOf({ ref, key }: { readonly ref: Pick<Ref, 'kind'>; readonly key: string }): string {
   return ref.kind === 'command' || ref.kind === 'op-env' ? key : ref.kind
 }
 

@@ -31,7 +31,7 @@ function readValue(world: World, baseDirectory: string, ref: Extract<Ref, { kind
     if (stat.kind === 'directory') return failure(ref, `${path} is a directory`, 'name the file in it')
     assertOnlyOwnerReads(world, path, stat, 'the secret file')
     if (stat.size > LIMIT_BYTES) return failure(ref, `${path} is larger than 1 MiB`, 'name a smaller file')
-    const text = textOf(world.files.read(path))
+    const text = textOf(world.files.readAny(path))
     return text === undefined ? failure(ref, `${path} is no UTF-8 text`, 'store it encoded (base64)') : new Secret(text)
   } catch (error) {
     if (error instanceof LaunchError) return error

@@ -10,6 +10,8 @@ import { Secret } from '../../../src/secrets/secret.ts'
 import { User } from './home.ts'
 
 const HOUR = 3_600_000
+/** A lock that nobody took. */
+const OURS = { isOurs: () => true }
 
 describe('secrets status', () => {
   test('says what is there and what is not', async () => {
@@ -86,7 +88,7 @@ describe('secrets status', () => {
     user.register({ one: { A: 'age:secret.age' } })
     const store = await user.store()
     const times = { fetchedAt: Date.now(), changedAt: Date.now(), contentHash: user.world.sha256('bytes') }
-    await store.write(new Map([[`age:${file}`, { value: new Secret('v'), ...times }]]), store.readMeta())
+    await store.write(new Map([[`age:${file}`, { value: new Secret('v'), ...times }]]), store.readMeta(), OURS)
     expect(await status(user.world, [], {})).toBe(0)
     expect(user.said()).toMatch(/ fresh /)
     user.world.files.remove(file)
@@ -147,11 +149,15 @@ describe('secrets status', () => {
     const now = Date.now()
     const block = { refusal: 'unavailable', since: now - HOUR, failures: 1 } as const
     const old = { ...block, message: 'long ago', until: now - 1 }
-    await store.write(new Map(), {
-      ...store.readMeta(),
-      refs: { 'op://v/i/f': { text: 'op://v/i/f', kind: 'op', attemptedAt: now - HOUR, error: old } },
-      sources: { op: { ...block, message: 'overloaded', until: now + 50_000 } },
-    })
+    await store.write(
+      new Map(),
+      {
+        ...store.readMeta(),
+        refs: { 'op://v/i/f': { text: 'op://v/i/f', kind: 'op', attemptedAt: now - HOUR, error: old } },
+        sources: { op: { ...block, message: 'overloaded', until: now + 50_000 } },
+      },
+      OURS,
+    )
     expect(await status(user.world, [], {})).toBe(1)
     expect(user.said()).toMatch(/\n {4}! overloaded; not asked again for \d+ s\n$/)
   })
@@ -231,7 +237,7 @@ describe('running servers', () => {
     const store = await user.store()
     const key = `${JSON.stringify(ref)} in ${user.home}/.config/mcp`
     const value = { value: new Secret('v'), fetchedAt: Date.now(), changedAt }
-    await store.write(new Map([[key, value]]), store.readMeta())
+    await store.write(new Map([[key, value]]), store.readMeta(), { isOurs: () => true })
   }
 
   test('that were started with an older value are named', async () => {

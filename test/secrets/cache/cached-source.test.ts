@@ -2,10 +2,10 @@ import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { LaunchError } from '../../../src/errors.ts'
+import { adoptLock, isLocked, tryLock } from '../../../src/lock.ts'
 import type { SecretSpec, Settings } from '../../../src/registry/entry.ts'
 import { type CacheState, cachedSource } from '../../../src/secrets/cache/cached-source.ts'
 import { type Fetched, fetchDue } from '../../../src/secrets/cache/fetch.ts'
-import { adoptLock, isLocked, tryLock } from '../../../src/secrets/cache/lock.ts'
 import { questionLock } from '../../../src/secrets/cache/question.ts'
 import { openStore, type Store } from '../../../src/secrets/cache/store.ts'
 import { allWanted } from '../../../src/secrets/open.ts'
@@ -104,11 +104,12 @@ class Bench {
     await fetchDue(this.world, store, this.inner, allWanted(this.world, this.#context(), specs), {
       which,
       evenIfBlocked,
+      maxStaleMs: 7 * DAY,
       limitMs: 10_000,
       lockFor: (question) => {
         const path = questionLock(this.world, store.places, question)
         if (nonces === undefined) return tryLock(this.world, path)
-        return nonces.map((nonce) => adoptLock(this.world, path, nonce)).find((lock) => lock !== undefined)
+        return nonces.map((nonce) => adoptLock(this.world, path, nonce, MINUTE)).find((lock) => lock !== undefined)
       },
       tokenPrint: () => Promise.resolve(this.token),
       onFetched: (row) => void rows.push(row),
@@ -227,6 +228,30 @@ describe('a miss', () => {
     expect(bench.questions()).toEqual(['a', 'a'])
   })
 
+  test('of a clock that was far ahead is never served when that is set right', async () => {
+    const bench = new Bench()
+    bench.shift = 5_000 * DAY
+    await bench.launch([A])
+    bench.inner.answers[A.text] = refused('unavailable')
+    for (const days of [0, 3_000, 4_999]) {
+      bench.shift = days * DAY
+      expect((await bench.launch([A])).values).toEqual([expect.stringMatching(/^error: /)])
+    }
+  })
+
+  test('of a clock that was a little ahead is served as stale, of an unknown age', async () => {
+    const bench = new Bench()
+    bench.shift = DAY
+    await bench.launch([A])
+    bench.shift = 0
+    bench.inner.answers[A.text] = refused('unavailable')
+    expect(await bench.launch([A])).toMatchObject({
+      values: ['a'],
+      states: ['stale'],
+      notes: [expect.stringMatching(/^using the value of .* of an unknown time ago: /)],
+    })
+  })
+
   test('that was refused before the clock was set back is asked for again, and the old refusal is no answer', async () => {
     const bench = new Bench()
     bench.inner.answers[A.text] = refused('unavailable')
@@ -284,7 +309,7 @@ describe('a miss', () => {
     bench.startFetch = async ([nonce = '']) => {
       starts += 1
       const path = questionLock(bench.world, (await bench.store()).places, 'op')
-      adoptLock(bench.world, path, nonce)?.release()
+      adoptLock(bench.world, path, nonce, MINUTE)?.release()
     }
     const { values, notes } = await bench.launch([A])
     expect(values).toEqual(['a'])
@@ -676,10 +701,18 @@ describe('a fetch', () => {
   })
 })
 
+test('a damaged key costs one question: it is made anew', async () => {
+  const bench = new Bench()
+  await bench.launch([A])
+  writeFileSync(join(bench.home, '.local/state/mcp-launch/machine.key'), 'x')
+  expect((await bench.launch([A])).states).toEqual(['fetched'])
+  expect((await bench.launch([A])).states).toEqual(['hit'])
+  expect(bench.questions()).toHaveLength(2)
+})
+
 describe('a cache that cannot be used', () => {
   test.each([
     ['a world-readable key', (home: string) => chmodSync(join(home, '.local/state/mcp-launch/machine.key'), 0o644)],
-    ['a short key', (home: string) => writeFileSync(join(home, '.local/state/mcp-launch/machine.key'), 'x')],
     ['an open directory', (home: string) => chmodSync(join(home, '.cache/mcp-launch'), 0o777)],
   ])('%s: the source is asked at each launch, and it is said why', async (_, spoil) => {
     const bench = new Bench()
@@ -699,7 +732,7 @@ describe('a cache that cannot be used', () => {
       throw errno(code)
     }
     const bench = new Bench({
-      files: filesWith({ writeWhole: fail, create: fail, append: fail, link: fail, makeDirectory: fail }),
+      files: filesWith({ writeWhole: fail, create: fail, createWhole: fail, appendLine: fail, makeDirectory: fail }),
     })
     expect(await bench.launch([A])).toMatchObject({
       values: ['a'],
