@@ -13,14 +13,27 @@ export type Outcome = Secret | LaunchError
  */
 export type Refusal = 'said-no' | 'token-rejected' | 'rate-limited' | 'unavailable'
 
+/**
+ * Whom a refusal concerns: the reference that was asked for, or the source, so that nothing else has to be asked there
+ * for now.
+ */
+export type Concern = 'reference' | 'source'
+
 /** A remote source's answer that is no value. */
 export class SourceError extends LaunchError {
   readonly refusal: Refusal
+  readonly concerns: Concern
 
-  constructor(refusal: Refusal, fault: Fault) {
+  /** @param concerns by default the source for what is said of a token or a limit, and else the reference. */
+  constructor(refusal: Refusal, fault: Fault, concerns: Concern = usualConcern(refusal)) {
     super(refusal === 'rate-limited' || refusal === 'unavailable' ? 'unavailable' : 'failure', fault)
     this.refusal = refusal
+    this.concerns = concerns
   }
+}
+
+function usualConcern(refusal: Refusal): Concern {
+  return refusal === 'token-rejected' || refusal === 'rate-limited' ? 'source' : 'reference'
 }
 
 /**

@@ -164,14 +164,16 @@ class Page {
   }
 
   enter(outcomes: readonly { item: Wanted; outcome: Outcome }[], { print, hashes }: Asked): void {
-    const wholeSource: LaunchError[] = []
     for (const { item, outcome } of outcomes) {
       if (outcome instanceof Secret) this.#enterValue(item, outcome, hashes.get(item.key))
       else this.#enterRefusal(item, outcome, print)
-      if (outcome instanceof SourceError && outcome.refusal !== 'said-no') wholeSource.push(outcome)
     }
     const kind = outcomes[0]?.item.ref.kind
-    if (kind === 'op' || kind === 'op-env') this.#enterSource(kind, wholeSource[0], print)
+    if (kind !== 'op' && kind !== 'op-env') return
+    const answers = outcomes.map(({ outcome }) => outcome)
+    const refusal = answers.find((answer) => concernsSource(answer))
+    if (refusal !== undefined) this.#enterSource(kind, refusal, print)
+    else if (answers.some(isAnswer)) this.#sources.delete(kind)
   }
 
   #enterValue(item: Wanted, value: Secret, contentHash: string | undefined): void {
@@ -194,7 +196,8 @@ class Page {
     if (isPurged) this.#options.onPurged(item)
     const isTokens = error instanceof SourceError && error.refusal === 'token-rejected'
     const blocked = blockAfter(previous?.error, error, now, isTokens ? tokenPrint : undefined)
-    const block = isOwnLack(item, error) ? { ...blocked, until: now } : blocked
+    // What concerns the source is over when that is lifted, whichever reference lifts it.
+    const block = isOwnLack(item, error) || concernsSource(error) ? { ...blocked, until: now } : blocked
     const { fetchedAt } = previous ?? {}
     this.#refs.set(item.key, {
       text: item.ref.text,
@@ -205,12 +208,8 @@ class Page {
     })
   }
 
-  /** One refusal that meant the whole source blocks it for everybody; any other answer lifts the block. */
-  #enterSource(kind: string, error: LaunchError | undefined, tokenPrint: string | undefined): void {
-    if (error === undefined) {
-      this.#sources.delete(kind)
-      return
-    }
+  /** One refusal that concerns the source blocks it for everybody. */
+  #enterSource(kind: string, error: LaunchError, tokenPrint: string | undefined): void {
     const block = blockAfter(this.#sources.get(kind), error, this.#world.now(), tokenPrint)
     this.#sources.set(kind, block)
     this.#options.onBlocked(kind, block)
@@ -224,6 +223,15 @@ class Page {
       sources: Object.fromEntries(this.#sources),
     })
   }
+}
+
+function concernsSource(outcome: Outcome): outcome is SourceError {
+  return outcome instanceof SourceError && outcome.concerns === 'source'
+}
+
+/** Whoever says a value, or a "no", can be asked. */
+function isAnswer(outcome: Outcome): boolean {
+  return outcome instanceof Secret || (outcome instanceof SourceError && outcome.refusal === 'said-no')
 }
 
 /** 1Password wasn't even asked: there is no token. It may be there the next time, and looking costs no request. */

@@ -147,9 +147,8 @@ function refusal(kind: Refusal, ref: OpRef, why: string, hint: string): SourceEr
 }
 
 function whole(kind: Refusal, why: string, hint: string): WholeFailure {
-  return new WholeFailure(
-    new SourceError(kind, { what: "can't ask 1password with the program", subject: 'op', why, hint }),
-  )
+  const fault = { what: "can't ask 1password with the program", subject: 'op', why, hint }
+  return new WholeFailure(new SourceError(kind, fault, 'source'))
 }
 
 function notInstalled(): LaunchError {

@@ -495,6 +495,30 @@ describe('a source that blocks everything', () => {
 })
 
 describe('answers that are not all values', () => {
+  test('one reference without an answer blocks no other: only what meant the whole source does', async () => {
+    const bench = new Bench()
+    bench.inner.answers[B.text] = refused('unavailable', '1password gives no reason')
+    expect((await bench.launch([A, B])).values).toEqual(['a', 'error: 1password gives no reason'])
+    expect((await bench.launch([C])).values).toEqual(['c'])
+    expect((await bench.launch([B])).values[0]).toMatch(/^error: 1password gives no reason; not asked again/)
+    expect(bench.blocked).toEqual([])
+  })
+
+  test.each([
+    ['a value', 'value', 'value'],
+    ['a "no"', refused('said-no', 'it is gone'), 'error: it is gone'],
+  ])('%s for one lifts the block of the source for all', async (_, answer, expected) => {
+    const bench = new Bench()
+    bench.inner.answers[A.text] = new SourceError('unavailable', { what: 'no network' }, 'source')
+    bench.inner.answers[B.text] = answer
+    await bench.launch([A])
+    expect((await bench.launch([C])).values[0]).toMatch(/^error: no network; not asked again/)
+    expect(bench.blocked).toEqual(['op 1 1'])
+    await bench.refresh([B])
+    bench.inner.answers[A.text] = 'a'
+    expect((await bench.launch([A, B, C])).values).toEqual(['a', expect.stringContaining(expected), 'c'])
+  })
+
   test('some values, some refusals, and some nothing: each is told, and the values are kept', async () => {
     const bench = new Bench()
     bench.inner.answers[B.text] = refused('said-no', 'b is gone')
