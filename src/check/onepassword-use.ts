@@ -1,6 +1,7 @@
 import type { ServerEntry } from '../registry/entry.ts'
 import type { Wanted } from '../secrets/cache/policy.ts'
 import { allWanted, type Context, specsOf } from '../secrets/open.ts'
+import { isOnePassword } from '../secrets/ref.ts'
 import type { World } from '../world.ts'
 import { count, type Finding } from './finding.ts'
 
@@ -26,7 +27,7 @@ export function onepasswordUse(
   servers: readonly ServerEntry[],
 ): Omit<Finding, 'area'> | undefined {
   const specs = servers.flatMap((server) => specsOf(server).map(([, spec]) => spec))
-  const wanted = allWanted(world, context, specs).filter(({ ref }) => ref.kind === 'op' || ref.kind === 'op-env')
+  const wanted = allWanted(world, context, specs).filter(({ ref }) => isOnePassword(ref))
   if (wanted.length === 0) return undefined
   const cached = wanted.flatMap((item) => (item.policy.kind === 'time' ? refreshes(item.policy.ttlMs) : []))
   const reads = cached.reduce((sum, times) => sum + times, 0)

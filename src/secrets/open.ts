@@ -4,7 +4,7 @@ import type { World } from '../world.ts'
 import { type CacheOptions, cachedSource } from './cache/cached-source.ts'
 import { type Wanted, wanted } from './cache/policy.ts'
 import { resolvePath } from './path.ts'
-import type { Ref } from './ref.ts'
+import { isOnePassword, type Ref } from './ref.ts'
 import { resolveRefs } from './resolve.ts'
 import { Secret } from './secret.ts'
 import type { Outcome, Source } from './source.ts'
@@ -57,7 +57,7 @@ export function allWanted(world: World, { registryPath, settings }: Context, spe
   const absolute = (file: string): string => resolvePath(world, dirname(registryPath), file)
   const byText = new Map<string, Wanted>()
   for (const spec of specs) {
-    const item = wanted(spec.from, spec, settings.cache, absolute)
+    const item = wanted(spec.from, spec, settings, absolute)
     const known = byText.get(spec.from.text)
     if (known === undefined || lifetime(item) < lifetime(known)) byText.set(spec.from.text, item)
   }
@@ -88,6 +88,6 @@ function noToken(): Promise<Outcome> {
 }
 
 /** The kinds that are asked of somebody else, and so fetched apart from a launch. */
-export function isRemote({ kind }: Ref): boolean {
-  return kind === 'op' || kind === 'op-env' || kind === 'command'
+export function isRemote(ref: Ref): boolean {
+  return isOnePassword(ref) || ref.kind === 'command'
 }

@@ -4,6 +4,11 @@
  */
 export type Ref = OpRef | OpEnvRef | SopsRef | AgeRef | FileRef | EnvRef | CommandRef
 
+/** What a 1Password account is asked for, with its token. */
+export function isOnePassword({ kind }: Pick<Ref, 'kind'>): boolean {
+  return kind === 'op' || kind === 'op-env'
+}
+
 /** https://developer.1password.com/docs/cli/secret-reference-syntax */
 export interface OpRef {
   readonly kind: 'op'

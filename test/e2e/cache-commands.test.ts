@@ -2,7 +2,18 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import { auditLines, CANARY, cacheFiles, PRINTS, plant, printing, run, STAYS, upstream } from './cache-upstream.ts'
+import {
+  auditLines,
+  CANARY,
+  cacheFiles,
+  opKey,
+  PRINTS,
+  plant,
+  printing,
+  run,
+  STAYS,
+  upstream,
+} from './cache-upstream.ts'
 import { bundle, executable } from './harness/artefacts.ts'
 import { outcome } from './harness/outcome.ts'
 import { type Sandbox, test } from './harness/sandbox.ts'
@@ -175,7 +186,7 @@ describe.skipIf(noStrace)("1Password's SDK", () => {
 
   test('is not loaded on a hit, and nothing is started', async ({ sandbox }) => {
     sandbox.writeRegistry({ servers: { it: { ...PRINTS, secrets: { API_KEY: REF } } } })
-    await plant(sandbox, REF, CANARY)
+    await plant(sandbox, opKey(REF), CANARY)
     const files = await opened(sandbox)
     expect(files).toContain('mcp-launch.cjs')
     expect(files).not.toContain('core_bg.wasm')

@@ -9,6 +9,7 @@ import {
   CANARY,
   cacheFiles,
   inTurn,
+  opKey,
   PRINTS,
   plant,
   printing,
@@ -221,7 +222,7 @@ const noUnshare = ((): string | undefined => {
 describe('without', () => {
   test.skipIf(noUnshare)('a network, a warm launch starts', async ({ sandbox }) => {
     sandbox.writeRegistry({ servers: { it: { ...PRINTS, secrets: { API_KEY: 'op://vault/item/field' } } } })
-    await plant(sandbox, 'op://vault/item/field', CANARY)
+    await plant(sandbox, opKey('op://vault/item/field'), CANARY)
     const outcomes = await run(sandbox, ['it'], { prefix: ['unshare', '-n'] })
     expect(outcomes).toMatchObject({ code: 0, stdout: `${CANARY}\n`, stderr: '' })
     await sandbox.expectNothingLeft()

@@ -4,8 +4,9 @@ import { isSuperseded } from '../../lifecycle/superseded.ts'
 import { type StatusRow, statusText } from '../../report/status.ts'
 import { isBlocked } from '../../secrets/cache/cooldown.ts'
 import { judge } from '../../secrets/cache/freshness.ts'
-import type { Block, Meta } from '../../secrets/cache/meta.ts'
+import type { Meta } from '../../secrets/cache/meta.ts'
 import type { Wanted } from '../../secrets/cache/policy.ts'
+import { standingRefusal } from '../../secrets/cache/standing.ts'
 import { openStore } from '../../secrets/cache/store.ts'
 import type { CachedValue } from '../../secrets/cache/values.ts'
 import { allWanted, specsOf } from '../../secrets/open.ts'
@@ -55,16 +56,17 @@ export async function status(
 
 function facts(
   world: World,
-  { key, ref, policy }: Wanted,
+  item: Wanted,
   entry: CachedValue | undefined,
   meta: Meta,
   maxStaleMs: number,
   contentHash: string | undefined,
 ): Pick<StatusRow, 'state' | 'fetchedAt' | 'expiresAt' | 'error' | 'blockedUntil'> {
+  const { policy } = item
   if (policy.kind === 'never') return { state: 'not cached' }
   const now = world.now()
   const verdict = judge(entry, policy, { now, maxStaleMs, contentHash })
-  const block: Block | undefined = meta.refs[key]?.error ?? meta.sources[ref.kind]
+  const block = standingRefusal(meta, item, now)
   const state = verdict === 'useless' ? (policy.kind === 'content' ? 'not cached yet' : 'missing') : verdict
   return {
     state,

@@ -6,6 +6,7 @@ import { isLocked, type Lock, tryLockForAnother } from './lock.ts'
 import type { Block, Meta } from './meta.ts'
 import type { Wanted } from './policy.ts'
 import { questionLock, questionOf } from './question.ts'
+import { blocksOf } from './standing.ts'
 import type { Store } from './store.ts'
 import type { CachedValue } from './values.ts'
 
@@ -80,10 +81,9 @@ export async function refusals(
   tokenPrint: () => Promise<string | undefined>,
 ): Promise<Map<string, LaunchError>> {
   const now = world.now()
-  const blocks = items.flatMap(({ key, ref }) => {
-    const block = [meta.refs[key]?.error, meta.sources[ref.kind]].find((one) => isBlocked(one, now))
-    return block === undefined ? [] : [{ key, block }]
-  })
+  const blocks = items.flatMap((item) =>
+    blocksOf(meta, item).flatMap((block) => (isBlocked(block, now) ? [{ key: item.key, block }] : [])),
+  )
   const print = blocks.some(({ block }) => block.tokenPrint !== undefined) ? await tokenPrint() : undefined
   const holding = blocks.filter(({ block }) => isBlocked(block, now, print))
   return new Map(holding.map(({ key, block }) => [key, errorOf(block, now)]))

@@ -1,5 +1,6 @@
 import { LaunchError } from '../../errors.ts'
 import type { World } from '../../world.ts'
+import { isOnePassword } from '../ref.ts'
 import { Secret } from '../secret.ts'
 import { type Outcome, type Source, SourceError } from '../source.ts'
 import { contentHash } from './content-hash.ts'
@@ -9,6 +10,7 @@ import { type Lock, waitForLock } from './lock.ts'
 import type { Block, Meta, RefState } from './meta.ts'
 import type { Wanted } from './policy.ts'
 import { questionOf } from './question.ts'
+import { blocksOf } from './standing.ts'
 import type { Store } from './store.ts'
 import type { CachedValue } from './values.ts'
 
@@ -48,7 +50,7 @@ export async function fetchDue(
   items: readonly Wanted[],
   options: FetchOptions,
 ): Promise<void> {
-  const print = items.some(({ ref }) => ref.kind === 'op') ? await options.tokenPrint() : undefined
+  const print = items.some(({ ref }) => isOnePassword(ref)) ? await options.tokenPrint() : undefined
   let writing: Promise<void> = Promise.resolve()
   const inTurn = (write: () => Promise<void>): Promise<void> => {
     writing = writing.then(write, write)
@@ -105,18 +107,18 @@ async function dueOf(
 
 function notDue(
   world: World,
-  { key, ref, policy }: Wanted,
+  item: Wanted,
   entry: CachedValue | undefined,
   meta: Meta,
   print: string | undefined,
   { which, evenIfBlocked }: FetchOptions,
 ): 'fresh' | 'blocked' | undefined {
+  const { policy } = item
   const now = world.now()
   const verdict = judge(entry, policy, { now, maxStaleMs: 0, contentHash: undefined })
   if (which === 'due' && (policy.kind !== 'time' || verdict === 'fresh')) return 'fresh'
   if (evenIfBlocked) return undefined
-  const blocks = [meta.refs[key]?.error, meta.sources[ref.kind]]
-  return blocks.some((block) => isBlocked(block, now, print)) ? 'blocked' : undefined
+  return blocksOf(meta, item).some((block) => isBlocked(block, now, print)) ? 'blocked' : undefined
 }
 
 interface Asked {
@@ -168,12 +170,12 @@ class Page {
       if (outcome instanceof Secret) this.#enterValue(item, outcome, hashes.get(item.key))
       else this.#enterRefusal(item, outcome, print)
     }
-    const kind = outcomes[0]?.item.ref.kind
-    if (kind !== 'op' && kind !== 'op-env') return
+    const source = outcomes[0]?.item.source
+    if (source === undefined) return
     const answers = outcomes.map(({ outcome }) => outcome)
     const refusal = answers.find((answer) => concernsSource(answer))
-    if (refusal !== undefined) this.#enterSource(kind, refusal, print)
-    else if (answers.some(isAnswer)) this.#sources.delete(kind)
+    if (refusal !== undefined) this.#enterSource(source, refusal, print)
+    else if (answers.some(isAnswer)) this.#sources.delete(source)
   }
 
   #enterValue(item: Wanted, value: Secret, contentHash: string | undefined): void {
@@ -209,10 +211,10 @@ class Page {
   }
 
   /** One refusal that concerns the source blocks it for everybody. */
-  #enterSource(kind: string, error: LaunchError, tokenPrint: string | undefined): void {
-    const block = blockAfter(this.#sources.get(kind), error, this.#world.now(), tokenPrint)
-    this.#sources.set(kind, block)
-    this.#options.onBlocked(kind, block)
+  #enterSource(source: string, error: LaunchError, tokenPrint: string | undefined): void {
+    const block = blockAfter(this.#sources.get(source), error, this.#world.now(), tokenPrint)
+    this.#sources.set(source, block)
+    this.#options.onBlocked('1password', block)
   }
 
   async write(store: Store): Promise<void> {
@@ -236,7 +238,7 @@ function isAnswer(outcome: Outcome): boolean {
 
 /** 1Password wasn't even asked: there is no token. It may be there the next time, and looking costs no request. */
 function isOwnLack({ ref }: Wanted, error: LaunchError): boolean {
-  return (ref.kind === 'op' || ref.kind === 'op-env') && !(error instanceof SourceError)
+  return isOnePassword(ref) && !(error instanceof SourceError)
 }
 
 function unanswered({ ref }: Wanted): LaunchError {

@@ -13,7 +13,7 @@ export interface Meta {
   readonly checksum?: string
   readonly writtenAt: number
   readonly refs: Readonly<Record<string, RefState>>
-  /** By kind of reference: a source that is not to be asked for now. */
+  /** By `Wanted.source`: a source that is not to be asked for now. */
   readonly sources: Readonly<Record<string, Block>>
 }
 

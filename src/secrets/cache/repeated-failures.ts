@@ -1,6 +1,7 @@
 import { span } from '../../span.ts'
 import type { Block, Meta } from './meta.ts'
 import type { Wanted } from './policy.ts'
+import { blocksOf } from './standing.ts'
 
 /** A reference whose last refreshes failed. */
 export interface Failing {
@@ -15,14 +16,14 @@ export interface Failing {
 /** Once may be chance. */
 const REPEATED = 2
 
-type Named = Pick<Wanted, 'ref' | 'key'>
+type Named = Pick<Wanted, 'ref' | 'key' | 'source'>
 
 /** Of these references, those that failed when they were last asked for; what failed most often comes first. */
 export function failing(meta: Meta, refs: readonly Named[]): Failing[] {
   return refs
-    .flatMap(({ key, ref }): Failing[] => {
-      const block = meta.refs[key]?.error ?? meta.sources[ref.kind]
-      return isBlock(block) ? [{ ref: ref.text, ...pick(block) }] : []
+    .flatMap((item): Failing[] => {
+      const [block] = blocksOf(meta, item)
+      return block === undefined ? [] : [{ ref: item.ref.text, ...pick(block) }]
     })
     .sort((one, other) => other.failures - one.failures)
 }
@@ -43,9 +44,4 @@ export function repeatedFailures(meta: Meta, refs: readonly Named[], now: number
 
 function pick({ failures, message, since }: Block): Omit<Failing, 'ref'> {
   return { failures, message, since }
-}
-
-/** The meta file is only looked at from outside when it is read. */
-function isBlock(block: Block | undefined): block is Block {
-  return typeof block?.failures === 'number' && typeof block.message === 'string' && typeof block.since === 'number'
 }

@@ -9,6 +9,7 @@ import { adoptLock, isLocked, tryLock } from '../../../src/secrets/cache/lock.ts
 import { questionLock } from '../../../src/secrets/cache/question.ts'
 import { openStore, type Store } from '../../../src/secrets/cache/store.ts'
 import { allWanted } from '../../../src/secrets/open.ts'
+import { parseEnvironmentRef, parseRef } from '../../../src/secrets/parse-ref.ts'
 import type { Ref } from '../../../src/secrets/ref.ts'
 import { type Refusal, SourceError } from '../../../src/secrets/source.ts'
 import type { World } from '../../../src/world.ts'
@@ -20,6 +21,11 @@ const DAY = 24 * HOUR
 
 const [A, B, C] = [opRef('a'), opRef('b'), opRef('c')]
 const PASS = commandRef('pass', 'x')
+const ENVIRONMENT = parseEnvironmentRef('op-env:id')
+const TOKEN = parseRef('env:T')
+
+/** The name of a 1Password reference's value in the cache. */
+const keyOf = ({ text }: Ref) => `${text} of 1password by ${TOKEN.text}`
 
 const refused = (refusal: Refusal, what: string = refusal) => new SourceError(refusal, { what })
 
@@ -129,7 +135,7 @@ class Bench {
   }
 
   #context(cache = settingsWith({})) {
-    const settings = { cache, onepassword: {} } as unknown as Settings
+    const settings = { cache, onepassword: { token: TOKEN } }
     return { registryPath: join(this.home, 'servers.yaml'), settings }
   }
 }
@@ -321,7 +327,7 @@ describe('a source that said no', () => {
     const after = await bench.launch([A, B])
     expect(after).toMatchObject({ values: ['error: it is gone', 'b'], notes: [], states: ['failed', 'fetched'] })
     expect(bench.purged).toEqual([A.text])
-    expect([...(await (await bench.store()).readValues()).keys()]).toEqual([B.text])
+    expect([...(await (await bench.store()).readValues()).keys()]).toEqual([keyOf(B)])
     bench.inner.answers[A.text] = refused('unavailable')
     bench.shift += HOUR
     expect((await bench.launch([A])).values).toEqual(['error: unavailable'])
@@ -450,6 +456,24 @@ describe('a source that blocks everything', () => {
     expect(bench.questions()).toHaveLength(2)
   })
 
+  test.each([
+    ['a rejected token', refused('token-rejected', 'no')],
+    ['a rate limit', refused('rate-limited', 'no')],
+  ])('%s holds for references and Environments alike, and a new token lifts it for both', async (_, refusal) => {
+    const bench = new Bench()
+    bench.inner.answers[ENVIRONMENT.text] = refusal
+    bench.inner.answers[A.text] = 'a'
+    await bench.launch([ENVIRONMENT])
+    expect((await bench.launch([A, ENVIRONMENT])).values).toEqual(
+      Array(2).fill(expect.stringMatching(/^error: no; not/)),
+    )
+    expect(bench.inner.questions).toEqual([[ENVIRONMENT.text]])
+    bench.token = 'another'
+    bench.inner.answers[ENVIRONMENT.text] = 'variables'
+    expect((await bench.launch([ENVIRONMENT])).values).toEqual(['variables'])
+    expect((await bench.launch([A])).values).toEqual(['a'])
+  })
+
   test('a rate limit grows with each refusal, for all references, and is over with the first value', async () => {
     const bench = new Bench()
     for (const { text } of [A, B]) bench.inner.answers[text] = refused('rate-limited', 'too many requests')
@@ -513,7 +537,7 @@ describe('answers that are not all values', () => {
     bench.inner.answers[B.text] = answer
     await bench.launch([A])
     expect((await bench.launch([C])).values[0]).toMatch(/^error: no network; not asked again/)
-    expect(bench.blocked).toEqual(['op 1 1'])
+    expect(bench.blocked).toEqual(['1password 1 1'])
     await bench.refresh([B])
     bench.inner.answers[A.text] = 'a'
     expect((await bench.launch([A, B, C])).values).toEqual(['a', expect.stringContaining(expected), 'c'])
@@ -556,7 +580,7 @@ describe('what is never cached', () => {
     bench.inner.answers[otp.text] = () => passwords.shift() as string
     expect(await bench.launch([otp, A])).toMatchObject({ values: ['1', 'a'], states: ['not cached', 'fetched'] })
     expect(await bench.launch([otp, A])).toMatchObject({ values: ['2', 'a'], states: ['not cached', 'hit'] })
-    expect([...(await (await bench.store()).readValues()).keys()]).toEqual([A.text])
+    expect([...(await (await bench.store()).readValues()).keys()]).toEqual([keyOf(A)])
   })
 
   test('leaves no cache behind', async () => {
@@ -662,7 +686,7 @@ describe('a fetch', () => {
 
   test('knows when a value changed', async () => {
     const bench = new Bench()
-    const changedAt = async () => (await (await bench.store()).readValues()).get(A.text)?.changedAt
+    const changedAt = async () => (await (await bench.store()).readValues()).get(keyOf(A))?.changedAt
     await bench.refresh([A])
     const first = await changedAt()
     bench.shift = HOUR
@@ -682,7 +706,7 @@ describe('a fetch', () => {
       return resolve(refs, deadline)
     }
     const fetching = bench.refresh([A, PASS])
-    await expect.poll(async () => [...(await (await bench.store()).readValues()).keys()]).toEqual([A.text])
+    await expect.poll(async () => [...(await (await bench.store()).readValues()).keys()]).toEqual([keyOf(A)])
     gate.resolve()
     await fetching
     expect((await bench.launch([A, PASS])).states).toEqual(['hit', 'hit'])
