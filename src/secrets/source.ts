@@ -10,21 +10,22 @@ export type Outcome = Secret | LaunchError
  * - `said-no`: it knows the reference has no value for us (gone, withdrawn): the cached value is purged.
  * - `token-rejected`: the token is malformed, expired or revoked: nothing is asked with it again.
  * - `rate-limited` and `unavailable`: asking again later may help, and an old value may be served meanwhile.
+ * - `not-asked`: nobody was asked, for want of a program, a file, a variable or a token: looking again costs nothing.
  */
-export type Refusal = 'said-no' | 'token-rejected' | 'rate-limited' | 'unavailable'
+export type Refusal = 'said-no' | 'token-rejected' | 'rate-limited' | 'unavailable' | 'not-asked'
 
 /**
- * Whom a refusal concerns: the reference that was asked for, or the source, so that nothing else has to be asked there
- * for now.
+ * Whom a refusal concerns: the reference that was asked for; the source, so that nothing else has to be asked there for
+ * now; or whoever asked: in another environment the answer may be another.
  */
-export type Concern = 'reference' | 'source'
+export type Concern = 'reference' | 'source' | 'asker'
 
 /** A remote source's answer that is no value. */
 export class SourceError extends LaunchError {
   readonly refusal: Refusal
   readonly concerns: Concern
 
-  /** @param concerns by default the source for what is said of a token or a limit, and else the reference. */
+  /** @param concerns by default the source for a token or a limit, the asker if nobody was asked, else the reference. */
   constructor(refusal: Refusal, fault: Fault, concerns: Concern = usualConcern(refusal)) {
     super(refusal === 'rate-limited' || refusal === 'unavailable' ? 'unavailable' : 'failure', fault)
     this.refusal = refusal
@@ -32,7 +33,13 @@ export class SourceError extends LaunchError {
   }
 }
 
+/** Nobody was asked, and this is why. */
+export function notAsked({ message, hint }: LaunchError): SourceError {
+  return new SourceError('not-asked', { what: message, ...(hint === undefined ? {} : { hint }) })
+}
+
 function usualConcern(refusal: Refusal): Concern {
+  if (refusal === 'not-asked') return 'asker'
   return refusal === 'token-rejected' || refusal === 'rate-limited' ? 'source' : 'reference'
 }
 

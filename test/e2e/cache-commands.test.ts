@@ -124,10 +124,11 @@ test('two refreshes at once are one after the other', async ({ sandbox }) => {
 
 test('the audit log has what happened, and never a value', async ({ sandbox }) => {
   const source = upstream(sandbox)
+  const away = { command: ['sh', '-c', 'echo away >&2; exit 75'] }
   sandbox.writeRegistry({
     servers: {
       it: { ...PRINTS, env: { PLAIN: 'x' }, secrets: { API_KEY: source.ref } },
-      broken: { ...PRINTS, secrets: { API_KEY: { command: ['sh', '-c', 'echo away >&2; exit 75'] } } },
+      broken: { ...PRINTS, secrets: { API_KEY: away } },
     },
   })
   const launched = await sandbox.launch(executable, ['it'])
@@ -137,8 +138,13 @@ test('the audit log has what happened, and never a value', async ({ sandbox }) =
   const about = { time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/), pid: expect.any(Number) }
   const client = { pid: process.pid, program: expect.any(String) }
   const ref = JSON.stringify(source.ref)
-  expect(auditLines(sandbox)).toEqual([
-    { ...about, event: 'refresh', ref, outcome: 'fetched' },
+  const asked = { source: JSON.stringify(away), failures: 1, until: expect.any(String) }
+  const error = 'can\'t resolve "command sh": it ended with 75: away'
+  // The launch and its fetcher write side by side.
+  const byEvent = auditLines(sandbox).sort((one, other) => `${one['event']}`.localeCompare(`${other['event']}`))
+  expect(byEvent).toEqual([
+    { ...about, event: 'cooldown', ...asked, error },
+    { ...about, event: 'failure', server: 'broken', client, exitCode: 75, error },
     {
       ...about,
       pid: launched.pid,
@@ -149,15 +155,8 @@ test('the audit log has what happened, and never a value', async ({ sandbox }) =
       variables: expect.toSatisfy((names: string[]) => names.sort().join() === 'API_KEY,PLAIN'),
       cache: { API_KEY: 'fetched' },
     },
-    expect.objectContaining({ event: 'refresh', outcome: 'failed', error: expect.stringContaining('ended with 75') }),
-    {
-      ...about,
-      event: 'failure',
-      server: 'broken',
-      client,
-      exitCode: 75,
-      error: 'can\'t resolve "command sh": it ended with 75: away',
-    },
+    { ...about, event: 'refresh', ref, outcome: 'fetched' },
+    { ...about, event: 'refresh', ref: JSON.stringify(away), outcome: 'failed', error },
     { ...about, event: 'refresh', ref, outcome: 'fetched' },
   ])
   expect(readFileSync(join(sandbox.stateDir, 'audit.jsonl'), 'utf8')).not.toContain(CANARY)

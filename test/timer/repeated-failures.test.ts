@@ -13,6 +13,7 @@ const block = (failures: number, message = 'no route'): Block => ({
   refusal: 'unavailable',
   message,
   since: NOW - 3 * HOUR,
+  at: NOW,
   until: NOW,
   failures,
 })

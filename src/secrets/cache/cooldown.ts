@@ -16,6 +16,7 @@ const TIMES: Readonly<Record<Refusal | 'failure', readonly [firstMs: number, lon
   'rate-limited': [15 * MINUTE, 12 * HOUR],
   unavailable: [MINUTE, 15 * MINUTE],
   failure: [MINUTE, 15 * MINUTE],
+  'not-asked': [0, 0],
 }
 
 export function refusalOf(error: LaunchError): Refusal | 'failure' {
@@ -34,6 +35,7 @@ export function blockAfter(previous: Block | undefined, error: LaunchError, now:
     message: error.message,
     ...(error.hint === undefined ? {} : { hint: error.hint }),
     since: isRepeated ? previous.since : now,
+    at: now,
     until: now + Math.min(firstMs * 2 ** (failures - 1), longestMs),
     failures,
     ...(tokenPrint === undefined ? {} : { tokenPrint }),

@@ -23,7 +23,10 @@ export interface RefState {
   /** When it was last asked for, with whatever outcome. */
   readonly attemptedAt: number
   readonly fetchedAt?: number
+  /** What the source said of it last, if it was no value. */
   readonly error?: Block
+  /** By who asked (`asker.ts`): what went wrong there, and need not elsewhere. */
+  readonly errors?: Readonly<Record<string, Block>>
 }
 
 /** Why a reference or a source has no value, and until when it isn't asked again. Times in milliseconds since the epoch. */
@@ -32,6 +35,8 @@ export interface Block {
   readonly message: string
   readonly hint?: string
   readonly since: number
+  /** When it was said last. */
+  readonly at: number
   readonly until: number
   /** In a row. */
   readonly failures: number
@@ -58,7 +63,8 @@ function isMeta(meta: unknown): meta is Meta {
 
 function isRefState(state: unknown): boolean {
   if (!isObject(state)) return false
-  const { text, kind, attemptedAt, error } = state
+  const { text, kind, attemptedAt, error, errors } = state
+  if (errors !== undefined && !(isObject(errors) && Object.values(errors).every(isBlock))) return false
   const isDated = typeof text === 'string' && typeof kind === 'string' && typeof attemptedAt === 'number'
   return isDated && (error === undefined || isBlock(error))
 }
@@ -67,7 +73,7 @@ function isBlock(block: unknown): boolean {
   if (!isObject(block)) return false
   const { refusal, message, hint, tokenPrint } = block
   const isText = (value: unknown) => value === undefined || typeof value === 'string'
-  const isTimed = ['since', 'until', 'failures'].every((name) => typeof block[name] === 'number')
+  const isTimed = ['since', 'at', 'until', 'failures'].every((name) => typeof block[name] === 'number')
   return isTimed && typeof refusal === 'string' && typeof message === 'string' && isText(hint) && isText(tokenPrint)
 }
 

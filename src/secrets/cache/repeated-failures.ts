@@ -1,7 +1,7 @@
 import { span } from '../../span.ts'
 import type { Block, Meta } from './meta.ts'
 import type { Wanted } from './policy.ts'
-import { blocksOf } from './standing.ts'
+import { lastRefusal } from './standing.ts'
 
 /** A reference whose last refreshes failed. */
 export interface Failing {
@@ -22,7 +22,7 @@ type Named = Pick<Wanted, 'ref' | 'key' | 'source'>
 export function failing(meta: Meta, refs: readonly Named[]): Failing[] {
   return refs
     .flatMap((item): Failing[] => {
-      const [block] = blocksOf(meta, item)
+      const block = lastRefusal(meta, item)
       return block === undefined ? [] : [{ ref: item.ref.text, ...pick(block) }]
     })
     .sort((one, other) => other.failures - one.failures)

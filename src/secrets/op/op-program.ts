@@ -1,4 +1,4 @@
-import { LaunchError } from '../../errors.ts'
+import type { LaunchError } from '../../errors.ts'
 import { findProgram } from '../../programs.ts'
 import type { Finished, World } from '../../world.ts'
 import type { OpRef } from '../ref.ts'
@@ -148,11 +148,12 @@ function refusal(kind: Refusal, ref: OpRef, why: string, hint: string): SourceEr
 
 function whole(kind: Refusal, why: string, hint: string): WholeFailure {
   const fault = { what: "can't ask 1password with the program", subject: 'op', why, hint }
-  return new WholeFailure(new SourceError(kind, fault, 'source'))
+  // A person's account, which a service account's token doesn't need.
+  return new WholeFailure(new SourceError(kind, fault, 'asker'))
 }
 
 function notInstalled(): LaunchError {
-  return new LaunchError('failure', {
+  return new SourceError('not-asked', {
     what: "can't ask 1password with the program",
     subject: 'op',
     why: 'it is not on the PATH',

@@ -49,6 +49,6 @@ function heedProxy(env: Environment): void {
       why: 'what HTTPS_PROXY or HTTP_PROXY holds is no address of a proxy',
       hint: 'write it as http://host:port',
     }
-    throw new SourceError('unavailable', fault, 'source')
+    throw new SourceError('unavailable', fault, 'asker')
   }
 }

@@ -44,7 +44,15 @@ describe('secrets refresh', () => {
       'failed  can\'t resolve "command ~/a.sh": it ended with 3: locked\n' +
         '        hint: run the command by hand and see what it says\n',
     )
-    expect(audited(user)).toMatchObject([{ event: 'refresh', outcome: 'failed' }])
+    expect(audited(user)).toMatchObject([
+      {
+        event: 'cooldown',
+        source: JSON.stringify({ command: [`${user.home}/a.sh`] }),
+        failures: 1,
+        error: expect.stringContaining('locked'),
+      },
+      { event: 'refresh', outcome: 'failed' },
+    ])
   })
 
   test('ends with 75 if a later try may mend it all, and with 1 if not', async () => {

@@ -11,7 +11,7 @@ import { openStore, type Store } from '../../../src/secrets/cache/store.ts'
 import { allWanted } from '../../../src/secrets/open.ts'
 import { parseEnvironmentRef, parseRef } from '../../../src/secrets/parse-ref.ts'
 import type { Ref } from '../../../src/secrets/ref.ts'
-import { type Refusal, SourceError } from '../../../src/secrets/source.ts'
+import { type Refusal, type Source, SourceError } from '../../../src/secrets/source.ts'
 import type { World } from '../../../src/world.ts'
 import { commandRef, errno, type FakeSource, fakeSource, filesWith, opRef, shown, testHome } from './home.ts'
 
@@ -21,6 +21,7 @@ const DAY = 24 * HOUR
 
 const [A, B, C] = [opRef('a'), opRef('b'), opRef('c')]
 const PASS = commandRef('pass', 'x')
+const VARIABLE = parseRef('env:FOO')
 const ENVIRONMENT = parseEnvironmentRef('op-env:id')
 const TOKEN = parseRef('env:T')
 
@@ -30,6 +31,13 @@ const keyOf = ({ text }: Ref) => `${text} of 1password by ${TOKEN.text}`
 const refused = (refusal: Refusal, what: string = refusal) => new SourceError(refusal, { what })
 
 type How = Partial<Settings['cache']>
+
+/** Whoever launches: with these variables over the usual ones, and sources that answer it so, not before then. */
+interface Client {
+  readonly env: Readonly<Record<string, string>>
+  readonly answers?: FakeSource['answers']
+  readonly until?: Promise<void>
+}
 
 /** A home with its cache and one source, in which launches and fetches run as they do in processes of their own. */
 class Bench {
@@ -44,11 +52,12 @@ class Bench {
   token: string | undefined = 'token'
   /** Added to the clock. */
   shift = 0
-  startFetch = (nonces: readonly string[]): Promise<void> => {
-    this.fetches.push(this.#fetch(nonces))
+  startFetch = (nonces: readonly string[], client?: Client): Promise<void> => {
+    this.fetches.push(this.#fetch(nonces, client))
     return Promise.resolve()
   }
   #wanted: readonly Ref[] = []
+  #cache: SecretSpec['cache'] | undefined
 
   constructor(overrides: Partial<World> = {}) {
     const { home, world } = testHome({ now: () => Date.now() + this.shift, ...overrides })
@@ -57,19 +66,23 @@ class Bench {
   }
 
   /** What a launch gets for these references. */
-  async launch(refs: readonly Ref[], how: How & { cache?: SecretSpec['cache']; limitMs?: number } = {}) {
+  async launch(
+    refs: readonly Ref[],
+    how: How & { cache?: SecretSpec['cache']; limitMs?: number; client?: Client } = {},
+  ) {
     const notes: string[] = []
     const seen: Record<string, CacheState> = {}
     this.#wanted = [...new Set([...this.#wanted, ...refs])]
-    const { cache, limitMs = 10_000, ...given } = how
+    const { cache, limitMs = 10_000, client, ...given } = how
     const settings = settingsWith(given)
     const specs = refs.map(
       (from): SecretSpec => ({ from, as: 'env', required: true, ...(cache === undefined ? {} : { cache }) }),
     )
-    const source = cachedSource(this.world, this.inner, {
+    this.#cache = cache
+    const source = cachedSource(this.#worldOf(client), this.#sourceOf(client), {
       settings,
       wanted: allWanted(this.world, this.#context(settings), specs),
-      startFetch: (nonces) => this.startFetch(nonces),
+      startFetch: (nonces) => this.startFetch(nonces, client),
       tokenPrint: () => Promise.resolve(this.token),
       note: (text) => void notes.push(text),
       seen: ({ text }, state) => {
@@ -101,32 +114,57 @@ class Bench {
   /** As `secrets refresh` does it. */
   async refresh(
     refs: readonly Ref[],
-    how: { which?: 'all' | 'due'; evenIfBlocked?: boolean; nonces?: readonly string[] } = {},
+    how: {
+      which?: 'all' | 'due'
+      evenIfBlocked?: boolean
+      nonces?: readonly string[]
+      client?: Client | undefined
+    } = {},
   ): Promise<Fetched[]> {
     const rows: Fetched[] = []
-    const { which = 'all', evenIfBlocked = true, nonces } = how
+    const { which = 'all', evenIfBlocked = true, nonces, client } = how
+    const cache = this.#cache === undefined ? {} : { cache: this.#cache }
     const store = await this.store()
-    const specs = refs.map((from): SecretSpec => ({ from, as: 'env', required: true }))
-    await fetchDue(this.world, store, this.inner, allWanted(this.world, this.#context(), specs), {
-      which,
-      evenIfBlocked,
-      limitMs: 10_000,
-      lockFor: (question) => {
-        const path = questionLock(this.world, store.places, question)
-        if (nonces === undefined) return tryLock(this.world, path)
-        return nonces.map((nonce) => adoptLock(this.world, path, nonce)).find((lock) => lock !== undefined)
+    const specs = refs.map((from): SecretSpec => ({ from, as: 'env', required: true, ...cache }))
+    await fetchDue(
+      this.#worldOf(client),
+      store,
+      this.#sourceOf(client),
+      allWanted(this.world, this.#context(), specs),
+      {
+        which,
+        evenIfBlocked,
+        limitMs: 10_000,
+        lockFor: (question) => {
+          const path = questionLock(this.world, store.places, question)
+          if (nonces === undefined) return tryLock(this.world, path)
+          return nonces.map((nonce) => adoptLock(this.world, path, nonce)).find((lock) => lock !== undefined)
+        },
+        tokenPrint: () => Promise.resolve(this.token),
+        onFetched: (row) => void rows.push(row),
+        onPurged: ({ ref }) => void this.purged.push(ref.text),
+        onBlocked: (source, { failures, until }) =>
+          void this.blocked.push(`${source} ${failures} ${Math.round((until - this.world.now()) / MINUTE)}`),
       },
-      tokenPrint: () => Promise.resolve(this.token),
-      onFetched: (row) => void rows.push(row),
-      onPurged: ({ ref }) => void this.purged.push(ref.text),
-      onBlocked: (source, { failures, until }) =>
-        void this.blocked.push(`${source} ${failures} ${Math.round((until - this.world.now()) / MINUTE)}`),
-    })
+    )
     return rows
   }
 
-  async #fetch(nonces: readonly string[]): Promise<void> {
-    await this.refresh(this.#wanted, { which: 'due', evenIfBlocked: false, nonces })
+  async #fetch(nonces: readonly string[], client: Client | undefined): Promise<void> {
+    await this.refresh(this.#wanted, { which: 'due', evenIfBlocked: false, nonces, client })
+  }
+
+  #worldOf(client: Client | undefined): World {
+    return { ...this.world, env: { ...this.world.env, ...client?.env } }
+  }
+
+  #sourceOf(client: Client | undefined): Source {
+    return {
+      resolve: async (refs, deadline) => {
+        await client?.until
+        return this.inner.resolve(refs, deadline, client?.answers)
+      },
+    }
   }
 
   /** Whether somebody asks 1Password. */
@@ -310,12 +348,75 @@ describe('a miss', () => {
   })
 })
 
-test('a token that is missing is looked for at every start: that costs no request', async () => {
+test.each([
+  ['a token', A],
+  ['a program', PASS],
+])('%s that is missing is looked for at every start: that asks nobody', async (_, ref) => {
   const bench = new Bench()
-  bench.inner.answers[A.text] = new LaunchError('failure', { what: 'no token' })
-  expect((await bench.launch([A])).values).toEqual(['error: no token'])
-  bench.inner.answers[A.text] = 'a'
-  expect((await bench.launch([A])).values).toEqual(['a'])
+  bench.inner.answers[ref.text] = refused('not-asked', 'not found')
+  for (const _ of [1, 2]) expect((await bench.launch([ref])).values).toEqual(['error: not found'])
+  bench.inner.answers[ref.text] = 'value'
+  expect((await bench.launch([ref])).values).toEqual(['value'])
+  expect(bench.blocked).toEqual([])
+})
+
+describe('two clients with different environments', () => {
+  const failed = (what: string) => new LaunchError('failure', { what })
+  const poor: Client = { env: { PATH: '/bin' } }
+
+  test.each([
+    ['a program that one of them lacks', PASS, refused('not-asked', 'not found')],
+    ['a program that fails in one of them', PASS, failed('no DISPLAY')],
+    ['a variable that one of them lacks', VARIABLE, refused('not-asked', 'not set')],
+    ['a token that one of them lacks', A, refused('not-asked', 'no token')],
+  ])('%s: the other asks for itself', async (_, ref, error) => {
+    const bench = new Bench()
+    const client = { ...poor, answers: { [ref.text]: error } }
+    expect((await bench.launch([ref], { cache: true, client })).values).toEqual([`error: ${error.message}`])
+    bench.inner.answers[ref.text] = 'value'
+    expect((await bench.launch([ref], { cache: true })).values).toEqual(['value'])
+    expect((await bench.launch([ref], { cache: true, client })).states).toEqual(['hit'])
+  })
+
+  test('at the same moment: the failure of the first is no answer for the second', async () => {
+    const bench = new Bench()
+    const gate = Promise.withResolvers<void>()
+    const client = { ...poor, answers: { [A.text]: refused('not-asked', 'no token') }, until: gate.promise }
+    const first = bench.launch([A], { client })
+    await expect.poll(() => bench.isAsked()).toBe(true)
+    const [second, third] = [bench.launch([A]), bench.launch([A], { client })]
+    gate.resolve()
+    expect((await first).values).toEqual(['error: no token'])
+    expect((await second).values).toEqual(['a'])
+    expect((await third).values).toEqual([expect.stringMatching(/^(a|error: no token)$/)])
+  })
+
+  test('that both restart a server with a secret that fails are a question each', async () => {
+    const bench = new Bench()
+    const client = { ...poor, answers: { [PASS.text]: failed('locked') } }
+    bench.inner.answers[PASS.text] = failed('locked')
+    for (let count = 0; count < 20; count += 1) {
+      expect((await bench.launch([PASS], { client })).values[0]).toMatch(/^error: locked/)
+      expect((await bench.launch([PASS])).values[0]).toMatch(/^error: locked/)
+    }
+    expect(bench.questions()).toHaveLength(2)
+  })
+
+  test('share what 1Password itself says', async () => {
+    const bench = new Bench()
+    bench.inner.answers[A.text] = refused('said-no', 'it is gone')
+    await bench.launch([A])
+    expect((await bench.launch([A], { client: poor })).values[0]).toMatch(/^error: it is gone; not asked again/)
+    const client = { ...poor, answers: { [B.text]: refused('not-asked', 'no token') } }
+    await bench.launch([B], { client })
+    bench.inner.answers[B.text] = refused('rate-limited', 'too many')
+    await bench.launch([B])
+    await bench.refresh([A, B], {
+      client: { ...client, answers: { ...client.answers, [A.text]: refused('not-asked') } },
+    })
+    expect((await bench.launch([A])).values[0]).toMatch(/; not asked again/)
+    expect((await bench.launch([C])).values[0]).toMatch(/^error: too many; not asked again/)
+  })
 })
 
 describe('a source that said no', () => {

@@ -1,0 +1,133 @@
+import type { LaunchError } from '../../errors.ts'
+import type { World } from '../../world.ts'
+import { Secret } from '../secret.ts'
+import { type Concern, type Outcome, SourceError } from '../source.ts'
+import { askerOf } from './asker.ts'
+import { blockAfter } from './cooldown.ts'
+import type { Block, Meta, RefState } from './meta.ts'
+import type { Wanted } from './policy.ts'
+import type { Store } from './store.ts'
+import type { CachedValue } from './values.ts'
+
+/** What came of one reference of a question. */
+export interface Answered {
+  readonly item: Wanted
+  readonly outcome: Outcome
+  /** Of the file that the value came from, before it was read. */
+  readonly contentHash?: string | undefined
+}
+
+/** Told of what the answers did besides. */
+export interface Events {
+  readonly onPurged: (item: Wanted) => void
+  readonly onBlocked: (what: string, block: Block) => void
+}
+
+/** What asker-bound failures of others are kept for: as long as they block, and grow. */
+const KEPT_MS = 24 * 60 * 60_000
+
+/** The cache's content while the answers to one question are entered into it. To be used under the lock. */
+export class Page {
+  readonly #now: number
+  readonly #asker: string
+  readonly #events: Events
+  readonly #values: Map<string, CachedValue>
+  readonly #refs: Map<string, RefState>
+  readonly #sources: Map<string, Block>
+
+  constructor(world: World, values: ReadonlyMap<string, CachedValue>, meta: Meta, events: Events) {
+    this.#now = world.now()
+    this.#asker = askerOf(world)
+    this.#events = events
+    this.#values = new Map(values)
+    this.#refs = new Map(Object.entries(meta.refs))
+    this.#sources = new Map(Object.entries(meta.sources))
+  }
+
+  /** @param tokenPrint of the 1Password token that was asked with. */
+  enter(answers: readonly Answered[], tokenPrint: string | undefined): void {
+    for (const { item, outcome, contentHash } of answers) {
+      if (outcome instanceof Secret) this.#enterValue(item, outcome, contentHash)
+      else this.#enterRefusal(item, outcome)
+    }
+    const source = answers[0]?.item.source
+    if (source === undefined) return
+    const refusal = refusalOfSource(answers)
+    if (refusal !== undefined) this.#enterSource(source, refusal, tokenPrint)
+    else if (answers.some(isAnswer)) this.#sources.delete(source)
+  }
+
+  #enterValue({ key, ref }: Wanted, value: Secret, contentHash: string | undefined): void {
+    const now = this.#now
+    const before = this.#values.get(key)
+    const changedAt = before?.value.equals(value) ? before.changedAt : now
+    const hash = contentHash === undefined ? {} : { contentHash }
+    this.#values.set(key, { value, fetchedAt: now, changedAt, ...hash })
+    this.#refs.set(key, { text: ref.text, kind: ref.kind, attemptedAt: now, fetchedAt: now })
+  }
+
+  #enterRefusal(item: Wanted, error: LaunchError): void {
+    const { key, ref } = item
+    const isPurged = error instanceof SourceError && error.refusal === 'said-no' && this.#values.delete(key)
+    if (isPurged) this.#events.onPurged(item)
+    const { fetchedAt, ...previous } = this.#refs.get(key) ?? {}
+    this.#refs.set(key, {
+      ...(fetchedAt === undefined || isPurged ? {} : { fetchedAt }),
+      ...this.#errors(item, previous, error),
+      text: ref.text,
+      kind: ref.kind,
+      attemptedAt: this.#now,
+    })
+  }
+
+  #errors(item: Wanted, previous: Pick<RefState, 'error' | 'errors'>, error: LaunchError) {
+    const now = this.#now
+    const concern = concernOf(error)
+    const last = concern === 'asker' ? previous.errors?.[this.#asker] : previous.error
+    const block = blockAfter(last, error, now)
+    const others = Object.entries(previous.errors ?? {}).filter(([, { at }]) => Math.abs(now - at) < KEPT_MS)
+    if (concern !== 'asker') {
+      // What concerns the source is over when that is lifted, whichever reference lifts it.
+      const own = concern === 'source' ? { ...block, until: now } : block
+      return { error: own, errors: Object.fromEntries(others) }
+    }
+    if (item.ref.kind === 'command' && block.until > now) this.#events.onBlocked(item.ref.text, block)
+    const before = previous.error === undefined ? {} : { error: previous.error }
+    return { ...before, errors: { ...Object.fromEntries(others), [this.#asker]: block } }
+  }
+
+  /** One refusal that concerns the source blocks it for everybody. */
+  #enterSource(source: string, error: LaunchError, tokenPrint: string | undefined): void {
+    const block = blockAfter(this.#sources.get(source), error, this.#now, tokenPrint)
+    this.#sources.set(source, block)
+    this.#events.onBlocked('1password', block)
+  }
+
+  async write(store: Store): Promise<void> {
+    await store.write(this.#values, {
+      format: 1,
+      writtenAt: this.#now,
+      refs: Object.fromEntries(this.#refs),
+      sources: Object.fromEntries(this.#sources),
+    })
+  }
+}
+
+/** The refusal, if there is one, that meant the source and no single reference. */
+export function refusalOfSource(answers: readonly Answered[]): SourceError | undefined {
+  return answers.map(({ outcome }) => outcome).find((outcome) => isOfSource(outcome))
+}
+
+function isOfSource(outcome: Outcome): outcome is SourceError {
+  return outcome instanceof SourceError && outcome.concerns === 'source'
+}
+
+/** Whoever says a value, or a "no", can be asked. */
+function isAnswer({ outcome }: Answered): boolean {
+  return outcome instanceof Secret || (outcome instanceof SourceError && outcome.refusal === 'said-no')
+}
+
+/** What isn't a remote source's own refusal may be another in another environment: a program's, or its token's. */
+function concernOf(error: LaunchError): Concern {
+  return error instanceof SourceError ? error.concerns : 'asker'
+}
