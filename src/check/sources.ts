@@ -34,11 +34,12 @@ export async function checkSources(
 ): Promise<ReadonlyMap<string, Outcome>> {
   const specs = servers.flatMap((server) => specsOf(server).map(([, spec]) => spec))
   const outcomes = new Map<string, Outcome>()
+  const source = innerSource(world, context)
   await Promise.all(
     questions(specs).map(async (question) => {
       if (isRateLimited(world, context, question, report)) return
       const startedAt = world.now()
-      const answers = await innerSource(world, context).resolve(question.refs, startedAt + LIMIT_MS)
+      const answers = await source.resolve(question.refs, startedAt + LIMIT_MS)
       for (const [text, outcome] of answers) outcomes.set(text, outcome)
       judge(question, answers, specs, { tookMs: world.now() - startedAt, context }, report)
     }),

@@ -4,6 +4,9 @@
  */
 export type Ref = OpRef | OpEnvRef | SopsRef | AgeRef | FileRef | EnvRef | CommandRef
 
+/** The variable with 1Password's token, in a registry that names no token. */
+export const DEFAULT_TOKEN = 'OP_SERVICE_ACCOUNT_TOKEN'
+
 /** What a 1Password account is asked for, with its token. */
 export function isOnePassword({ kind }: Pick<Ref, 'kind'>): boolean {
   return kind === 'op' || kind === 'op-env'

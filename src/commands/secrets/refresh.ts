@@ -7,7 +7,9 @@ import { adoptLock, type Lock, tryLock } from '../../secrets/cache/lock.ts'
 import type { Wanted } from '../../secrets/cache/policy.ts'
 import { questionLock } from '../../secrets/cache/question.ts'
 import { openStore } from '../../secrets/cache/store.ts'
-import { allWanted, innerSource, specsOf, tokenPrint } from '../../secrets/open.ts'
+import { allWanted, innerSource, specsOf } from '../../secrets/open.ts'
+import { DEFAULT_TOKEN } from '../../secrets/ref.ts'
+import { openToken } from '../../secrets/token.ts'
 import type { World } from '../../world.ts'
 import { lockOrRefuse } from './lock-or-refuse.ts'
 import { type Selection, select } from './selection.ts'
@@ -37,14 +39,14 @@ export async function refresh(world: World, names: readonly string[], options: R
   const store = await openStore(world, (file, why) => audit(world, { event: 'damage', file, why }))
   if (store instanceof LaunchError) throw store
   const rows: Fetched[] = []
-  const byProgram = await isForProgram(world, selection, options)
-  const inner = innerSource(world, selection.context, { byProgram })
+  const token = openToken(world, selection.context)
+  const inner = innerSource(world, selection.context, { token, byProgram: isForProgram(world, selection, options) })
   await fetchDue(world, store, inner, items(world, selection, options), {
     which: options.due ? 'due' : 'all',
     evenIfBlocked: !options.due && !options.scheduled,
     limitMs: FETCH_LIMIT_MS,
     lockFor: (question) => takeLock(world, questionLock(world, store.places, question), options),
-    tokenPrint: () => tokenPrint(world, selection.context),
+    tokenPrint: token.print,
     onFetched: (fetched) => {
       rows.push(fetched)
       recordFetched(world, fetched)
@@ -57,14 +59,13 @@ export async function refresh(world: World, names: readonly string[], options: R
   return exitCode(rows)
 }
 
-/** Without a service account a person may unlock 1Password; nobody else is ever prompted. */
-async function isForProgram(
-  world: World,
-  { context }: Selection,
-  { due, scheduled }: RefreshOptions,
-): Promise<boolean> {
+/**
+ * Without a service account a person may unlock 1Password; nobody else is ever prompted. A token that the registry
+ * names and that can't be had is no reason: the person's own account may be another.
+ */
+function isForProgram(world: World, { context }: Selection, { due, scheduled }: RefreshOptions): boolean {
   if (due || scheduled || !world.terminal.stdinIsTerminal) return false
-  return (await tokenPrint(world, context)) === undefined
+  return context.settings.onepassword.token.text === `env:${DEFAULT_TOKEN}` && !world.env[DEFAULT_TOKEN]
 }
 
 /**
@@ -85,7 +86,8 @@ function items(world: World, { registry, context, servers }: Selection, { due }:
       .filter((spec) => allWanted(world, context, [spec]).every(({ policy }) => policy.kind !== 'never'))
   const named = allWanted(world, context, cached(servers)).filter(({ policy }) => !due || policy.kind === 'time')
   const enabled = [...registry.servers.values()].filter((server) => server.enabled)
-  const together = due ? cached(enabled).filter(({ from }) => from.kind === 'op') : []
+  const isTogether = due && named.some(({ ref }) => ref.kind === 'op')
+  const together = isTogether ? cached(enabled).filter(({ from }) => from.kind === 'op') : []
   const keys = new Set(named.map(({ key }) => key))
   return [...named, ...allWanted(world, context, together).filter(({ key }) => !keys.has(key))]
 }

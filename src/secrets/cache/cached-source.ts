@@ -5,6 +5,7 @@ import type { World } from '../../world.ts'
 import type { Ref } from '../ref.ts'
 import { Secret } from '../secret.ts'
 import type { Deadline, Outcome, Source } from '../source.ts'
+import type { Token } from '../token.ts'
 import { cacheError } from './cache-error.ts'
 import { contentHash } from './content-hash.ts'
 import { fetchApart, type StartFetch, startApart } from './fetch-apart.ts'
@@ -24,8 +25,8 @@ export interface CacheOptions {
   readonly wanted: readonly Wanted[]
   /** Starts the process that fetches what is due, and hands it the locks. */
   readonly startFetch: StartFetch
-  /** The fingerprint of the token in use, to tell whether a refusal was meant for it. */
-  readonly tokenPrint: () => Promise<string | undefined>
+  /** The fingerprint of the token in use, to tell whether a refusal was meant for it; undefined if it can't be told. */
+  readonly tokenPrint: Token['print']
   /** A remark for stderr. */
   readonly note: (text: string) => void
   readonly seen: (ref: Ref, state: CacheState) => void
@@ -150,12 +151,12 @@ class Reading {
 
   /** Nobody waits for it, so nobody hears of it either if it can't be started; the next launch tries again. */
   async #renewBehind(due: readonly Wanted[]): Promise<void> {
-    const [world, store, { note, startFetch, tokenPrint }] = [this.#world, this.#store, this.#options]
+    const [world, store, { note, startFetch }] = [this.#world, this.#store, this.#options]
     try {
       const meta = store.readMeta()
       const failures = repeatedFailures(meta, due, world.now())
       if (failures !== undefined) note(failures)
-      const refused = await refusals(world, meta, due, tokenPrint)
+      const refused = await refusals(world, meta, due, this.#tokenPrint)
       const open = due.filter(({ key }) => !refused.has(key))
       await startApart(world, store, open, startFetch)
     } catch {
@@ -209,7 +210,7 @@ class Reading {
     if (missing.length === 0) return new Map()
     const [world, store, deadline] = [this.#world, this.#store, this.#deadline]
     const items = missing.map(({ item }) => item)
-    const refused = await refusals(world, store.readMeta(), items, this.#options.tokenPrint)
+    const refused = await refusals(world, store.readMeta(), items, this.#tokenPrint)
     const asked = items.filter(({ key }) => !refused.has(key))
     const how = { startFetch: this.#options.startFetch, isUsable: this.#isUsable }
     const fetched =
@@ -220,6 +221,8 @@ class Reading {
       refused.get(key) ?? answer.get(isCached ? key : ref.text)
     return new Map(missing.map((one) => [one.item.ref.text, this.#orStale(one, outcomeOf(one.item))]))
   }
+
+  readonly #tokenPrint = (): Promise<string | undefined> => this.#options.tokenPrint(this.#deadline)
 
   readonly #isUsable = (item: Wanted, entry: CachedValue | undefined): boolean => {
     const verdict = judge(entry, item.policy, { now: this.#world.now(), maxStaleMs: 0, contentHash: undefined })

@@ -1,6 +1,7 @@
 import { LaunchError } from '../../errors.ts'
 import type { World } from '../../world.ts'
-import { type Outcome, type Source, SourceError } from '../source.ts'
+import { type Deadline, type Outcome, type Source, SourceError } from '../source.ts'
+import type { Token } from '../token.ts'
 import { askerOf } from './asker.ts'
 import { contentHash } from './content-hash.ts'
 import { judge } from './freshness.ts'
@@ -29,7 +30,7 @@ export interface FetchOptions extends Events {
   /** The lock of a question (`question.ts`); undefined leaves it to whoever asks it already. */
   readonly lockFor: (question: string) => Lock | undefined | Promise<Lock | undefined>
   /** See `CacheOptions`. */
-  readonly tokenPrint: () => Promise<string | undefined>
+  readonly tokenPrint: Token['print']
   /** Told of each reference as it is settled. */
   readonly onFetched: (fetched: Fetched) => void
 }
@@ -57,16 +58,17 @@ export async function fetchDue(
     const lock = await options.lockFor(question)
     if (lock === undefined) return
     try {
-      const due = await dueOf(world, store, group, options)
+      const deadline = world.now() + options.limitMs
+      const due = await dueOf(world, store, group, deadline, options)
       if (due.length === 0) return
       // Before the question: a file that changes meanwhile must not be taken for the one that was read.
       const hashes = new Map(due.map((item) => [item.key, contentHash(world, item.policy)]))
       const refs = due.map(({ ref }) => ref)
-      const answer = await inner.resolve(refs, world.now() + options.limitMs)
+      const answer = await inner.resolve(refs, deadline)
       const answers = due.map((item): Answered => {
         return { item, outcome: answer.get(item.ref.text) ?? unanswered(item), contentHash: hashes.get(item.key) }
       })
-      const print = refusalOfSource(answers) === undefined ? undefined : await options.tokenPrint()
+      const print = refusalOfSource(answers) === undefined ? undefined : await options.tokenPrint(deadline)
       await inTurn(() => enter(world, store, answers, print, options))
     } finally {
       lock.release()
@@ -91,11 +93,17 @@ async function eachOf<T>(things: readonly T[], act: (thing: T) => Promise<void>)
   if (failures.length > 0) throw failures[0]
 }
 
-async function dueOf(world: World, store: Store, group: readonly Wanted[], options: FetchOptions): Promise<Wanted[]> {
+async function dueOf(
+  world: World,
+  store: Store,
+  group: readonly Wanted[],
+  deadline: Deadline,
+  options: FetchOptions,
+): Promise<Wanted[]> {
   const [values, meta] = [await store.readValues(), store.readMeta()]
   const due: Wanted[] = []
   for (const item of group) {
-    const why = await notDue(world, item, values.get(item.key), meta, options)
+    const why = await notDue(world, item, values.get(item.key), meta, deadline, options)
     if (why === undefined) due.push(item)
     else options.onFetched({ item, outcome: why })
   }
@@ -107,6 +115,7 @@ async function notDue(
   item: Wanted,
   entry: CachedValue | undefined,
   meta: Meta,
+  deadline: Deadline,
   { which, evenIfBlocked, tokenPrint }: FetchOptions,
 ): Promise<'fresh' | 'blocked' | undefined> {
   const { policy } = item
@@ -114,7 +123,7 @@ async function notDue(
   const verdict = judge(entry, policy, { now, maxStaleMs: 0, contentHash: undefined })
   if (which === 'due' && (policy.kind !== 'time' || verdict === 'fresh')) return 'fresh'
   if (evenIfBlocked) return undefined
-  const block = await holding(blocksFor(askerOf(world), meta, item), now, tokenPrint)
+  const block = await holding(blocksFor(askerOf(world), meta, item), now, () => tokenPrint(deadline))
   return block === undefined ? undefined : 'blocked'
 }
 

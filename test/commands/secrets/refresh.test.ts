@@ -2,7 +2,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { refresh } from '../../../src/commands/secrets/refresh.ts'
+import { select } from '../../../src/commands/secrets/selection.ts'
+import type { SecretSpec, ServerEntry } from '../../../src/registry/entry.ts'
 import { type Lock, tryLock, tryLockForAnother } from '../../../src/secrets/cache/lock.ts'
+import { secretSource, specsOf } from '../../../src/secrets/open.ts'
+import { parseRef } from '../../../src/secrets/parse-ref.ts'
+import type { Program } from '../../../src/world.ts'
 import { User } from './home.ts'
 
 const audited = (user: User) =>
@@ -258,6 +263,18 @@ describe('secrets refresh of 1Password without a token', () => {
     expect(await user.cached()).toEqual(['value of op://vault/item/field'])
   })
 
+  test.each([
+    ['a file that others can read', (user: User) => `file:${user.write('token', 'ops_canary', 0o644)}`],
+    ['a program that fails', (user: User) => user.script('token', 'exit 1')],
+    ['another variable', () => 'env:ANOTHER'],
+  ])('asks no other account than the one whose token is in %s', async (_, token) => {
+    const { user, env } = withProgram()
+    user.register({ one: { A: 'op://vault/item/field' } }, { onepassword: { token: token(user) } })
+    const terminal = { ...user.world.terminal, stdinIsTerminal: true }
+    expect(await refresh({ ...user.world, env, terminal }, [], {})).toBe(1)
+    expect(await user.cached()).toEqual([])
+  })
+
   test.each([{ due: true }, { scheduled: true }, {}])('prompts nobody else: %j', async (options) => {
     const { user, env } = withProgram()
     const stdinIsTerminal = Object.keys(options).length > 0
@@ -266,3 +283,67 @@ describe('secrets refresh of 1Password without a token', () => {
     expect(await user.cached()).toEqual([])
   })
 })
+
+describe('a 1Password token that a program gives', () => {
+  const OP = 'op://vault/item/field'
+  /** A server with a reference to 1Password, one without, and a token's program that notes its runs. */
+  const withToken = (what: string) => {
+    const user = new User()
+    const token = user.script('token', `echo x >> ${user.home}/runs; ${what}`)
+    const servers = { one: { A: OP, B: 'op://vault/item/other' }, two: { C: user.script('c', 'echo c') } }
+    user.register(servers, { onepassword: { token } })
+    return { user, runs: () => user.world.files.list(user.home).includes('runs') && lineCount(user) }
+  }
+  const lineCount = (user: User) => readFileSync(join(user.home, 'runs'), 'utf8').split('\n').length - 1
+
+  test.each([
+    ['fails', 'exit 1'],
+    ['gives no token', 'echo canary'],
+  ])('and that %s runs once, however often a client starts the server', async (_, what) => {
+    const { user, runs } = withToken(what)
+    for (const _ of [1, 2, 3]) {
+      await refresh(user.world, ['one'], { due: true })
+      await launchOf(user, OP)
+    }
+    expect(runs()).toBe(1)
+    user.shift = 62 * 60_000
+    await refresh(user.world, ['one'], { due: true })
+    expect(runs()).toBe(2)
+  })
+
+  test('does not run for a server without such a reference', async () => {
+    const { user, runs } = withToken('exit 1')
+    await refresh(user.world, ['two'], { due: true })
+    expect(await user.cached()).toEqual(['c'])
+    expect(runs()).toBe(false)
+  })
+
+  test('may take as long as a refresh', async () => {
+    const { user } = withToken('exit 1')
+    const limits: number[] = []
+    const { run } = user.world.processes
+    const processes = {
+      ...user.world.processes,
+      run: (program: Program) => {
+        limits.push(program.timeoutMs)
+        return run(program)
+      },
+    }
+    expect(await refresh({ ...user.world, processes }, ['one'], {})).toBe(1)
+    expect(limits).toEqual([expect.toSatisfy((limit: number) => limit > 50_000 && limit <= 60_000)])
+  })
+})
+
+/** What a launch is told of a reference that is refused for now. */
+async function launchOf(user: User, text: string): Promise<void> {
+  const { registry, context } = select(user.world, ['one'], undefined)
+  const [spec] = specsOf(registry.servers.get('one') as ServerEntry).map(([, one]) => one)
+  const source = secretSource(user.world, context, [spec as SecretSpec], {
+    startFetch: () => Promise.reject(new Error('asked again')),
+    note: () => {},
+    seen: () => {},
+    onDamage: () => {},
+  })
+  const outcome = (await source.resolve([parseRef(text)], user.world.now() + 5_000)).get(text)
+  expect(String(outcome)).toContain('; not asked again for')
+}
