@@ -1,4 +1,5 @@
 import type { ServerEntry } from '../registry/entry.ts'
+import { RENEW_AFTER } from '../secrets/cache/freshness.ts'
 import type { Wanted } from '../secrets/cache/policy.ts'
 import { allWanted, type Context, specsOf } from '../secrets/open.ts'
 import { isOnePassword } from '../secrets/ref.ts'
@@ -6,9 +7,6 @@ import type { World } from '../world.ts'
 import { count, type Finding } from './finding.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
-
-/** A value is renewed behind a launch in the last quarter of its time (secrets/cache/freshness.ts). */
-const SHARE_OF_TTL = 0.75
 
 /**
  * Reads a day per account: personal and families 1,000, Teams 5,000, Business 50,000; and an hour per token 1,000 or,
@@ -61,5 +59,5 @@ function requestsOf(wanted: readonly Wanted[]): number {
 }
 
 function refreshes(ttlMs: number): number {
-  return Math.ceil(DAY_MS / Math.max(1, ttlMs * SHARE_OF_TTL))
+  return Math.ceil(DAY_MS / Math.max(1, ttlMs * RENEW_AFTER))
 }

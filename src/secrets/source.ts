@@ -8,11 +8,12 @@ export type Outcome = Secret | LaunchError
 /**
  * How a remote source refuses; what the cache does next depends on it.
  * - `said-no`: it knows the reference has no value for us (gone, withdrawn): the cached value is purged.
- * - `token-rejected`: the token is malformed, expired or revoked: nothing is asked with it again.
+ * - `token-rejected`: the token is expired, revoked or deleted: nothing is asked with it again, and what was fetched with
+ *   it is not served beyond its time. `token-malformed`: it is no token, which says nothing of the account.
  * - `rate-limited` and `unavailable`: asking again later may help, and an old value may be served meanwhile.
  * - `not-asked`: nobody was asked, for want of a program, a file, a variable or a token: looking again costs nothing.
  */
-export type Refusal = 'said-no' | 'token-rejected' | 'rate-limited' | 'unavailable' | 'not-asked'
+export type Refusal = 'said-no' | 'token-rejected' | 'token-malformed' | 'rate-limited' | 'unavailable' | 'not-asked'
 
 /**
  * Whom a refusal concerns: the reference that was asked for; the source, so that nothing else has to be asked there for
@@ -40,7 +41,7 @@ export function notAsked({ message, hint }: LaunchError): SourceError {
 
 function usualConcern(refusal: Refusal): Concern {
   if (refusal === 'not-asked') return 'asker'
-  return refusal === 'token-rejected' || refusal === 'rate-limited' ? 'source' : 'reference'
+  return ['token-rejected', 'token-malformed', 'rate-limited'].includes(refusal) ? 'source' : 'reference'
 }
 
 /**

@@ -1,3 +1,5 @@
+import { RENEW_AFTER } from '../secrets/cache/freshness.ts'
+
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
@@ -7,8 +9,6 @@ const STEPS_MS = [
   ...[1, 2, 3, 4, 6, 8, 12, 24].map((hours) => hours * HOUR),
 ]
 
-/** Where a launch begins to renew a value by itself (`RENEW_AFTER` in secrets/cache/freshness.ts). */
-const RENEWED_AFTER = 0.75
 const WIDEST_SPREAD_MS = 5 * MINUTE
 
 /** When the cache is refreshed. */
@@ -27,7 +27,7 @@ export interface Schedule {
  */
 export function scheduleFor(ttlMs: number): Schedule {
   const [shortest = 0] = STEPS_MS
-  const stepMs = STEPS_MS.findLast((step) => step <= ttlMs * RENEWED_AFTER) ?? shortest
+  const stepMs = STEPS_MS.findLast((step) => step <= ttlMs * RENEW_AFTER) ?? shortest
   const room = ttlMs > stepMs ? (ttlMs - stepMs) / 2 : Number.POSITIVE_INFINITY
   const spreadMs = Math.floor(Math.min(WIDEST_SPREAD_MS, room, stepMs / 4) / 1000) * 1000
   return { stepMs, spreadMs, isTooSlow: stepMs + spreadMs >= ttlMs }

@@ -46,7 +46,7 @@ describe('the token of 1Password', () => {
       const directory = temporaryDirectory()
       writeFileSync(join(directory, 'token'), `${token}\n`, { mode: 0o600 })
       const error = await refusal('file:token', {}, directory)
-      expect(error).toMatchObject({ refusal: 'token-rejected', exitCode: 1 })
+      expect(error).toMatchObject({ refusal: 'token-malformed', exitCode: 1 })
       expect(`${error.message}${error.hint}${error.stack}`).not.toContain('canary')
     },
   )

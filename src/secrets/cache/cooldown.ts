@@ -12,6 +12,7 @@ const HOUR = 60 * MINUTE
 const TIMES: Readonly<Record<Refusal | 'failure', readonly [firstMs: number, longestMs: number]>> = {
   'said-no': [15 * MINUTE, 15 * MINUTE],
   'token-rejected': [HOUR, HOUR],
+  'token-malformed': [HOUR, HOUR],
   // 1Password counts by the hour and by the day, and failed requests too; it doesn't say when it begins anew.
   'rate-limited': [15 * MINUTE, 12 * HOUR],
   unavailable: [MINUTE, 15 * MINUTE],

@@ -11,10 +11,12 @@ export interface Dated {
   readonly fetchedAt: number
   /** SHA-256 of the file it came from. */
   readonly contentHash?: string
+  /** Its source has withdrawn the access to it: not to be used beyond its time. */
+  readonly isWithdrawn?: boolean
 }
 
-/** The last part of a value's time in which it is renewed before anybody has to wait for it. */
-const RENEW_AFTER = 0.75
+/** The share of a value's time after which it is renewed, before anybody has to wait for it. */
+export const RENEW_AFTER = 0.75
 
 /** A clock that was set back by more than this makes a value's age unknown: no longer fresh, and not yet useless. */
 const CLOCK_TOLERANCE_MS = 5 * 60_000
@@ -30,8 +32,9 @@ export function judge(
     return 'useless'
   }
   const age = at.now - entry.fetchedAt
-  if (age < -CLOCK_TOLERANCE_MS) return 'stale'
+  const old = entry.isWithdrawn ? 'useless' : 'stale'
+  if (age < -CLOCK_TOLERANCE_MS) return old
   if (age < policy.ttlMs * RENEW_AFTER) return 'fresh'
   if (age < policy.ttlMs) return policy.kind === 'content' ? 'fresh' : 'renew'
-  return policy.kind === 'time' && age <= at.maxStaleMs ? 'stale' : 'useless'
+  return policy.kind === 'time' && age <= at.maxStaleMs ? old : 'useless'
 }

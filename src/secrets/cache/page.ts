@@ -55,14 +55,26 @@ export class Page {
     const refusal = refusalOfSource(answers)
     if (refusal !== undefined) this.#enterSource(source, refusal, tokenPrint)
     else if (answers.some(isAnswer)) this.#sources.delete(source)
+    if (refusal?.refusal === 'token-rejected') this.#setWithdrawn(source, true)
+    else if (answers.some(({ outcome }) => outcome instanceof Secret)) this.#setWithdrawn(source, false)
   }
 
-  #enterValue({ key, ref }: Wanted, value: Secret, contentHash: string | undefined): void {
+  /** Of all values of the account, asked for or not: they are used up to their time, and not beyond it. */
+  #setWithdrawn(source: string, isWithdrawn: boolean): void {
+    for (const [key, value] of this.#values) {
+      if (value.source === source) this.#values.set(key, { ...value, isWithdrawn })
+    }
+  }
+
+  #enterValue({ key, ref, source }: Wanted, value: Secret, contentHash: string | undefined): void {
     const now = this.#now
     const before = this.#values.get(key)
     const changedAt = before?.value.equals(value) ? before.changedAt : now
-    const hash = contentHash === undefined ? {} : { contentHash }
-    this.#values.set(key, { value, fetchedAt: now, changedAt, ...hash })
+    const from = {
+      ...(contentHash === undefined ? {} : { contentHash }),
+      ...(source === undefined ? {} : { source }),
+    }
+    this.#values.set(key, { value, fetchedAt: now, changedAt, ...from })
     this.#refs.set(key, { text: ref.text, kind: ref.kind, attemptedAt: now, fetchedAt: now })
   }
 

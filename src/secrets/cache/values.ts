@@ -11,6 +11,8 @@ export interface CachedValue extends Dated {
   readonly value: Secret
   /** When it was first fetched with this value: a server that started before that holds another one. */
   readonly changedAt: number
+  /** The 1Password account that it is of (`Wanted.source`). */
+  readonly source?: string
 }
 
 export type Values = ReadonlyMap<string, CachedValue>

@@ -53,7 +53,7 @@ const BY_WORDS: readonly (readonly [RegExp, Failure])[] = [
   [
     /token had invalid format|invalid service account token|deserialization failed|base64 decoding failed|requires either `auth`/,
     {
-      refusal: 'token-rejected',
+      refusal: 'token-malformed',
       what: "can't use the 1password token",
       why: 'it is no whole service-account token',
       hint: 'copy it again, all of it (it begins with ops_), or make a new one on 1password.com',

@@ -545,6 +545,43 @@ describe('a source that blocks everything', () => {
     expect(bench.questions()).toHaveLength(2)
   })
 
+  test('a token that is gone takes from all its values what they have beyond their time, until one is fetched', async () => {
+    const bench = new Bench()
+    const away = () => {
+      for (const { text } of [A, B]) bench.inner.answers[text] = refused('unavailable', 'no network')
+    }
+    await bench.launch([A])
+    bench.shift = HOUR
+    await bench.launch([B])
+    bench.shift = 4.5 * HOUR
+    for (const { text } of [A, B]) bench.inner.answers[text] = refused('token-rejected', 'the token was revoked')
+    expect((await bench.launch([A])).values).toEqual(['error: the token was revoked'])
+    expect((await bench.launch([B])).values).toEqual(['b'])
+    await bench.settled()
+    away()
+    bench.shift = 6 * HOUR
+    expect((await bench.launch([A])).values[0]).toMatch(/^error: no network/)
+    expect((await bench.launch([B])).values[0]).toMatch(/^error: no network/)
+    bench.inner.answers[B.text] = 'b'
+    await bench.refresh([B])
+    away()
+    bench.shift = 11 * HOUR
+    expect((await bench.launch([A, B])).values).toEqual(['a', 'b'])
+  })
+
+  test('what is no token at all, and a rate limit, take nothing from the values', async () => {
+    for (const refusal of ['token-malformed', 'rate-limited'] as const) {
+      const bench = new Bench()
+      await bench.launch([A])
+      bench.shift = 5 * HOUR
+      bench.inner.answers[A.text] = refused(refusal)
+      await bench.launch([A])
+      bench.shift = 7 * HOUR
+      bench.inner.answers[A.text] = refused('unavailable')
+      expect((await bench.launch([A])).values).toEqual(['a'])
+    }
+  })
+
   test('a rejected token may be tried again after an hour', async () => {
     const bench = new Bench()
     bench.inner.answers[A.text] = refused('token-rejected')

@@ -180,7 +180,7 @@ describe.concurrent.each<Runtime>(['node', 'bun'])('the real SDK on %s', (runtim
   ])('a malformed token: %s', async (_, token) => {
     const answer = await ask(runtime, token)
     const message = "can't use the 1password token: it is no whole service-account token"
-    expect(answer).toMatchObject({ refusal: 'token-rejected', message })
+    expect(answer).toMatchObject({ refusal: 'token-malformed', message })
     expect(JSON.stringify(answer)).not.toContain('canary')
   })
 
