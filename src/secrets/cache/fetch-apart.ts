@@ -7,6 +7,7 @@ import type { Block, Meta } from './meta.ts'
 import type { Wanted } from './policy.ts'
 import { questionLock, questionOf } from './question.ts'
 import { errorOf } from './refusals.ts'
+import { assertRoom } from './room.ts'
 import { errorFor } from './standing.ts'
 import type { Store } from './store.ts'
 import type { CachedValue } from './values.ts'
@@ -37,6 +38,7 @@ export async function fetchApart(
   how: Apart,
   deadline: Deadline,
 ): Promise<ReadonlyMap<string, Outcome>> {
+  assertRoom(world, store)
   const wait = new Wait(world, store, how, deadline)
   let open = items
   for (let starts = 0; world.now() < deadline; ) {

@@ -10,6 +10,7 @@ import type { Meta } from './meta.ts'
 import { type Answered, type Events, Page, refusalOfSource } from './page.ts'
 import type { Wanted } from './policy.ts'
 import { questionOf } from './question.ts'
+import { assertRoom } from './room.ts'
 import { blocksFor, holding } from './standing.ts'
 import type { Store } from './store.ts'
 import type { CachedValue } from './values.ts'
@@ -61,6 +62,7 @@ export async function fetchDue(
       const deadline = world.now() + options.limitMs
       const due = await dueOf(world, store, group, deadline, options)
       if (due.length === 0) return
+      assertRoom(world, store)
       // Before the question: a file that changes meanwhile must not be taken for the one that was read.
       const hashes = new Map(due.map((item) => [item.key, contentHash(world, item.policy)]))
       const refs = due.map(({ ref }) => ref)

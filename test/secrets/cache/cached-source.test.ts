@@ -894,24 +894,56 @@ describe('a cache that cannot be used', () => {
     expect(bench.questions()).toEqual(['a'])
   })
 
-  test('with room for the lock and not for the values: the secret is there all the same', async () => {
-    const files = filesWith({})
-    const bench = new Bench({ files })
+  test.each(['without a value', 'with an old one'])(
+    'with room for the lock and not for the values, %s: the source is asked once a launch',
+    async (which) => {
+      const files = filesWith({})
+      const bench = new Bench({ files })
+      if (which === 'with an old one') await bench.launch([A])
+      await bench.store()
+      bench.shift = 5 * HOUR
+      const full = (path: string) => {
+        if (path.includes('.enc')) throw errno('ENOSPC')
+      }
+      Object.assign(files, {
+        writeWhole(path: string, content: string) {
+          full(path)
+          filesWith({}).writeWhole(path, content)
+        },
+        create(path: string, content: string) {
+          full(path)
+          filesWith({}).create(path, content)
+        },
+      })
+      const { length } = bench.questions()
+      for (const count of [1, 2]) {
+        const { values, notes } = await bench.launch([A])
+        expect(values).toEqual(['a'])
+        expect(notes).toEqual([expect.stringMatching(/^can't use the cache: no space left on the device/)])
+        expect(bench.questions()).toHaveLength(length + count)
+      }
+      await expect(bench.refresh([A])).rejects.toThrow("can't use the cache: no space left on the device")
+      expect(bench.questions()).toHaveLength(length + 2)
+    },
+  )
+
+  test('asks for what is never cached, and for what could be, in one question', async () => {
+    const bench = new Bench()
+    const otp: Ref = { ...opRef('otp'), attribute: 'otp' } as Ref
+    bench.inner.answers[otp.text] = '1'
     await bench.store()
-    Object.assign(files, {
-      writeWhole(path: string, content: string) {
-        if (path.endsWith('.enc')) throw errno('ENOSPC')
-        filesWith({}).writeWhole(path, content)
-      },
-    })
-    const { startFetch } = bench
-    bench.startFetch = async (nonces) => {
-      await startFetch(nonces)
-      bench.fetches.at(-1)?.catch(() => {})
-    }
-    const { values, notes } = await bench.launch([A])
-    expect(values).toEqual(['a'])
-    expect(notes).toHaveLength(1)
+    chmodSync(join(bench.home, '.cache/mcp-launch'), 0o777)
+    expect((await bench.launch([otp, A])).values).toEqual(['1', 'a'])
+    expect(bench.questions()).toEqual(['otp a'])
+  })
+
+  test('is no reason to ask for what was refused a short while ago', async () => {
+    const bench = new Bench()
+    bench.inner.answers[A.text] = refused('said-no', 'it is gone')
+    await bench.launch([A])
+    bench.startFetch = () => Promise.reject(errno('EAGAIN'))
+    expect((await bench.launch([A, B])).values).toEqual([expect.stringMatching(/^error: it is gone; not asked/), 'b'])
+    expect(bench.questions()).toEqual(['a', 'b'])
   })
 
   test('and no source: the failure is the source’s', async () => {
