@@ -1,6 +1,7 @@
 import { audit } from '../../audit.ts'
 import { EXIT, LaunchError } from '../../errors.ts'
 import type { SecretSpec } from '../../registry/entry.ts'
+import { LiveOutput } from '../../report/live-output.ts'
 import { oneLine } from '../../report/messages.ts'
 import { type Fetched, type FetchOptions, fetchDue } from '../../secrets/cache/fetch.ts'
 import { adoptLock, type Lock, tryLock } from '../../secrets/cache/lock.ts'
@@ -11,7 +12,8 @@ import { allWanted, innerSource, specsOf } from '../../secrets/open.ts'
 import { DEFAULT_TOKEN } from '../../secrets/ref.ts'
 import { openToken } from '../../secrets/token.ts'
 import type { World } from '../../world.ts'
-import { lockOrRefuse } from './lock-or-refuse.ts'
+import { Asking } from './asking.ts'
+import { FETCH_LIMIT_MS, lockOrRefuse } from './lock-or-refuse.ts'
 import { type Selection, select } from './selection.ts'
 
 export interface RefreshOptions {
@@ -25,33 +27,36 @@ export interface RefreshOptions {
   readonly lock?: readonly string[]
 }
 
-/** A fetch ends by itself even if a source never answers. */
-const FETCH_LIMIT_MS = 60_000
-
 /**
  * `mcp-launch secrets refresh [server…]`: asks the sources anew. With `--due`, what a launch starts behind itself: all
  * 1Password references of the registry are then one request, whichever server asked first.
  *
- * @returns 0, or the exit status of the worst refusal.
+ * @returns 0, or the exit status of the worst refusal, also of an earlier one that still holds.
  */
 export async function refresh(world: World, names: readonly string[], options: RefreshOptions): Promise<number> {
   const selection = select(world, names, options.registry)
   const store = await openStore(world, (file, why) => audit(world, { event: 'damage', file, why }))
   if (store instanceof LaunchError) throw store
+  const wanted = items(world, selection, options)
+  const output = options.json || options.due ? undefined : new LiveOutput(world.terminal)
   const rows: Fetched[] = []
   const token = openToken(world, selection.context)
   const inner = innerSource(world, selection.context, { token, byProgram: isForProgram(world, selection, options) })
-  await fetchDue(world, store, inner, items(world, selection, options), {
+  // A fetch ends by itself even if a source never answers.
+  const limitMs = Math.max(FETCH_LIMIT_MS, selection.context.settings.cache.resolveTimeoutMs)
+  if (wanted.length === 0) output?.write('nothing to refresh: there is no secret that is cached\n')
+  await fetchDue(world, store, inner, wanted, {
     which: options.due ? 'due' : 'all',
     evenIfBlocked: !options.due && !options.scheduled,
-    limitMs: FETCH_LIMIT_MS,
-    lockFor: (question) => takeLock(world, questionLock(world, store.places, question), options),
+    limitMs,
+    lockFor: (question) => takeLock(world, questionLock(world, store.places, question), limitMs, options),
     tokenPrint: token.print,
     onFetched: (fetched) => {
       rows.push(fetched)
       recordFetched(world, fetched)
-      if (!options.json && !options.due) world.terminal.writeOut(`${rowText(fetched)}\n`)
+      output?.write(`${rowText(fetched)}\n`)
     },
+    onAsking: output === undefined ? () => () => {} : new Asking(world, output).begin,
     onPurged: ({ ref }) => audit(world, { event: 'purge', ref: ref.text }),
     onBlocked: recordBlock(world),
   })
@@ -72,10 +77,15 @@ function isForProgram(world: World, { context }: Selection, { due, scheduled }: 
  * A launch's fetcher has the locks that were taken for it, or free ones if it comes too late for that, and leaves a
  * question to whoever asks it already; a person waits for that to end.
  */
-function takeLock(world: World, path: string, options: RefreshOptions): Lock | undefined | Promise<Lock> {
+function takeLock(
+  world: World,
+  path: string,
+  limitMs: number,
+  options: RefreshOptions,
+): Lock | undefined | Promise<Lock> {
   const adopted = (options.lock ?? []).map((nonce) => adoptLock(world, path, nonce)).find((lock) => lock !== undefined)
   if (adopted !== undefined) return adopted
-  return options.due ? tryLock(world, path) : lockOrRefuse(world, path)
+  return options.due ? tryLock(world, path) : lockOrRefuse(world, path, limitMs)
 }
 
 /** What another server says of a reference's caching counts for that server. */
@@ -109,12 +119,15 @@ function recordBlock(world: World): FetchOptions['onBlocked'] {
   }
 }
 
-function rowFacts({ item, outcome }: Fetched) {
+function rowFacts({ item, outcome, refused }: Fetched) {
   const ref = item.ref.text
+  if (outcome === 'blocked' && refused !== undefined) return { ref, outcome, ...reason(refused) }
   if (outcome === 'fresh' || outcome === 'blocked') return { ref, outcome }
-  if (outcome instanceof LaunchError) return { ref, outcome: 'failed', error: outcome.message, hint: outcome.hint }
+  if (outcome instanceof LaunchError) return { ref, outcome: 'failed', ...reason(outcome) }
   return { ref, outcome: 'fetched' }
 }
+
+const reason = ({ message, hint }: LaunchError) => ({ error: message, hint })
 
 function rowText(fetched: Fetched): string {
   const { ref, outcome, error, hint } = rowFacts(fetched) as ReturnType<typeof rowFacts> & {
@@ -125,8 +138,9 @@ function rowText(fetched: Fetched): string {
   return `${outcome}  ${oneLine(error)}${hint === undefined ? '' : `\n        hint: ${oneLine(hint)}`}`
 }
 
+/** What would have been renewed and wasn't counts, whether it was asked for or is blocked. */
 function exitCode(rows: readonly Fetched[]): number {
-  const errors = rows.map(({ outcome }) => outcome).filter((outcome) => outcome instanceof LaunchError)
+  const errors = rows.flatMap(({ outcome, refused }) => (outcome instanceof LaunchError ? outcome : (refused ?? [])))
   const lasting = errors.find(({ code }) => code !== 'unavailable')
   return lasting?.exitCode ?? (errors.length > 0 ? EXIT.unavailable : 0)
 }

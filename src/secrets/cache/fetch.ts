@@ -10,6 +10,7 @@ import type { Meta } from './meta.ts'
 import { type Answered, type Events, Page, refusalOfSource } from './page.ts'
 import type { Wanted } from './policy.ts'
 import { questionOf } from './question.ts'
+import { stillRefused } from './refusals.ts'
 import { assertRoom } from './room.ts'
 import { blocksFor, holding } from './standing.ts'
 import type { Store } from './store.ts'
@@ -19,6 +20,8 @@ import type { CachedValue } from './values.ts'
 export interface Fetched {
   readonly item: Wanted
   readonly outcome: Outcome | 'fresh' | 'blocked'
+  /** Of one that is blocked and would have been renewed: why. */
+  readonly refused?: LaunchError
 }
 
 export interface FetchOptions extends Events {
@@ -32,6 +35,8 @@ export interface FetchOptions extends Events {
   readonly lockFor: (question: string) => Lock | undefined | Promise<Lock | undefined>
   /** See `CacheOptions`. */
   readonly tokenPrint: Token['print']
+  /** Told of what is going to be asked together; what it returns is called when that has ended. */
+  readonly onAsking: (items: readonly Wanted[]) => () => void
   /** Told of each reference as it is settled. */
   readonly onFetched: (fetched: Fetched) => void
 }
@@ -66,7 +71,8 @@ export async function fetchDue(
       // Before the question: a file that changes meanwhile must not be taken for the one that was read.
       const hashes = new Map(due.map((item) => [item.key, contentHash(world, item.policy)]))
       const refs = due.map(({ ref }) => ref)
-      const answer = await inner.resolve(refs, deadline)
+      const ended = options.onAsking(due)
+      const answer = await inner.resolve(refs, deadline).finally(ended)
       const answers = due.map((item): Answered => {
         return { item, outcome: answer.get(item.ref.text) ?? unanswered(item), contentHash: hashes.get(item.key) }
       })
@@ -105,9 +111,9 @@ async function dueOf(
   const [values, meta] = [await store.readValues(), store.readMeta()]
   const due: Wanted[] = []
   for (const item of group) {
-    const why = await notDue(world, item, values.get(item.key), meta, deadline, options)
-    if (why === undefined) due.push(item)
-    else options.onFetched({ item, outcome: why })
+    const notAsked = await notDue(world, item, values.get(item.key), meta, deadline, options)
+    if (notAsked === undefined) due.push(item)
+    else options.onFetched(notAsked)
   }
   return due
 }
@@ -119,14 +125,15 @@ async function notDue(
   meta: Meta,
   deadline: Deadline,
   { which, evenIfBlocked, tokenPrint }: FetchOptions,
-): Promise<'fresh' | 'blocked' | undefined> {
+): Promise<Fetched | undefined> {
   const { policy } = item
   const now = world.now()
   const verdict = judge(entry, policy, { now, maxStaleMs: 0, contentHash: undefined })
-  if (which === 'due' && (policy.kind !== 'time' || verdict === 'fresh')) return 'fresh'
+  if (which === 'due' && (policy.kind !== 'time' || verdict === 'fresh')) return { item, outcome: 'fresh' }
   if (evenIfBlocked) return undefined
   const block = await holding(blocksFor(askerOf(world), meta, item), now, () => tokenPrint(deadline))
-  return block === undefined ? undefined : 'blocked'
+  if (block === undefined) return undefined
+  return { item, outcome: 'blocked', ...(verdict === 'fresh' ? {} : { refused: stillRefused(block, now) }) }
 }
 
 /** Enters the answers of one question into what the cache holds by now, and writes both files. */

@@ -4,10 +4,11 @@ import { describe, expect, test } from 'vitest'
 import { refresh } from '../../../src/commands/secrets/refresh.ts'
 import { select } from '../../../src/commands/secrets/selection.ts'
 import type { SecretSpec, ServerEntry } from '../../../src/registry/entry.ts'
+import { ERASE } from '../../../src/report/live-output.ts'
 import { type Lock, tryLock, tryLockForAnother } from '../../../src/secrets/cache/lock.ts'
 import { secretSource, specsOf } from '../../../src/secrets/open.ts'
 import { parseRef } from '../../../src/secrets/parse-ref.ts'
-import type { Program } from '../../../src/world.ts'
+import type { Program, World } from '../../../src/world.ts'
 import { User } from './home.ts'
 
 const audited = (user: User) =>
@@ -162,16 +163,76 @@ describe('secrets refresh', () => {
     await refresh(user.world, [], {})
     expect(calls()).toBe(2)
     user.said()
-    expect(await refresh(user.world, [], { scheduled: true })).toBe(0)
+    expect(await refresh(user.world, [], { scheduled: true })).toBe(1)
     expect(calls()).toBe(2)
-    expect(user.said()).toBe('blocked  {"command":["~/a.sh"]}\n')
+    expect(user.said()).toMatch(
+      /^blocked {2}can't resolve "command ~\/a.sh": it ended with 1; not asked again for \d+ s /,
+    )
+  })
+
+  test.each([
+    ['1', 'exit 1', 1],
+    ['75', 'exit 75', 75],
+  ])('a timer that renews nothing fails with %s, as long as the old value is not fresh', async (_, what, code) => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', 'echo a') } })
+    await refresh(user.world, [], {})
+    user.script('a', what)
+    await refresh(user.world, [], {})
+    expect(await refresh(user.world, [], { scheduled: true })).toBe(0)
+    expect(user.said()).toMatch(/\nblocked {2}\{"command":\["~\/a.sh"\]\}\n$/)
+    user.shift = 3.5 * 3_600_000
+    expect(await refresh(user.world, [], { scheduled: true })).toBe(code)
+    user.said()
+    expect(await refresh(user.world, [], { scheduled: true, json: true })).toBe(code)
+    expect(JSON.parse(user.said())).toMatchObject({
+      secrets: [{ outcome: 'blocked', error: expect.stringContaining('; not asked again for') }],
+    })
+  })
+
+  test('gives a source the time of a launch, if that is more than a minute', async () => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', 'echo a') } }, { cache: { resolveTimeout: '90s' } })
+    const limits: number[] = []
+    expect(await refresh(noting(user, limits), ['one'], {})).toBe(0)
+    expect(limits).toEqual([expect.toSatisfy((limit: number) => limit > 80_000 && limit <= 90_000)])
+  })
+
+  test.each([
+    ['without secrets', {}],
+    ['with none that is cached', { A: 'env:E' }],
+  ])('says that there is nothing to do for a server %s', async (_, secrets) => {
+    const user = new User({ E: 'e' })
+    user.register({ one: secrets })
+    expect(await refresh(user.world, ['one'], {})).toBe(0)
+    expect(user.said()).toBe('nothing to refresh: there is no secret that is cached\n')
+    expect(await refresh(user.world, ['one'], { due: true })).toBe(0)
+    expect(await refresh(user.world, ['one'], { json: true })).toBe(0)
+    expect(JSON.parse(user.said())).toEqual({ secrets: [] })
+  })
+
+  test('says on a terminal whom it asks and for how long, and leaves nothing of it', async () => {
+    const user = new User()
+    const go = join(user.home, 'go')
+    user.register({ one: { A: user.script('a', `until [ -e ${go} ]; do sleep 0.02; done; echo a`) } })
+    const terminal = { ...user.world.terminal, stdoutIsTerminal: true }
+    const refreshing = refresh({ ...user.world, terminal }, [], {})
+    let said = ''
+    await expect
+      .poll(() => (said += user.said()), { timeout: 5_000 })
+      .toContain(`${ERASE}asking command ~/a.sh for 1 s …`)
+    writeFileSync(go, '')
+    expect(await refreshing).toBe(0)
+    said += user.said()
+    expect(said.startsWith(`${ERASE}asking command ~/a.sh …`)).toBe(true)
+    expect(said.split(ERASE).at(-1)).toBe('fetched  {"command":["~/a.sh"]}\n')
   })
 
   test('leaves out what is never cached', async () => {
     const user = new User({ E: 'e' })
     user.register({ one: { A: 'env:E', B: { from: user.script('b', 'exit 1'), cache: false } } })
     expect(await refresh(user.world, [], {})).toBe(0)
-    expect(user.said()).toBe('')
+    expect(user.said()).toBe('nothing to refresh: there is no secret that is cached\n')
     expect(await user.cached()).toEqual([])
   })
 
@@ -321,15 +382,7 @@ describe('a 1Password token that a program gives', () => {
   test('may take as long as a refresh', async () => {
     const { user } = withToken('exit 1')
     const limits: number[] = []
-    const { run } = user.world.processes
-    const processes = {
-      ...user.world.processes,
-      run: (program: Program) => {
-        limits.push(program.timeoutMs)
-        return run(program)
-      },
-    }
-    expect(await refresh({ ...user.world, processes }, ['one'], {})).toBe(1)
+    expect(await refresh(noting(user, limits), ['one'], {})).toBe(1)
     expect(limits).toEqual([expect.toSatisfy((limit: number) => limit > 50_000 && limit <= 60_000)])
   })
 })
@@ -346,4 +399,13 @@ async function launchOf(user: User, text: string): Promise<void> {
   })
   const outcome = (await source.resolve([parseRef(text)], user.world.now() + 5_000)).get(text)
   expect(String(outcome)).toContain('; not asked again for')
+}
+
+/** The user's world, with the time that each program was given. */
+function noting({ world }: User, limits: number[]): World {
+  const run = (program: Program) => {
+    limits.push(program.timeoutMs)
+    return world.processes.run(program)
+  }
+  return { ...world, processes: { ...world.processes, run } }
 }

@@ -141,6 +141,7 @@ class Bench {
           return nonces.map((nonce) => adoptLock(this.world, path, nonce)).find((lock) => lock !== undefined)
         },
         tokenPrint: () => Promise.resolve(this.token),
+        onAsking: () => () => {},
         onFetched: (row) => void rows.push(row),
         onPurged: ({ ref }) => void this.purged.push(ref.text),
         onBlocked: (source, { failures, until }) =>
