@@ -2,16 +2,16 @@ import { LaunchError } from '../../errors.ts'
 import type { Settings } from '../../registry/entry.ts'
 import { span } from '../../span.ts'
 import type { World } from '../../world.ts'
-import type { Ref } from '../ref.ts'
+import { type Ref, refName } from '../ref.ts'
 import { Secret } from '../secret.ts'
 import type { Deadline, Outcome, Source } from '../source.ts'
 import type { Token } from '../token.ts'
 import { cacheError } from './cache-error.ts'
-import { contentHash } from './content-hash.ts'
 import { fetchApart, type StartFetch, startApart } from './fetch-apart.ts'
-import { judge, type Verdict } from './freshness.ts'
+import { judge } from './freshness.ts'
+import { type Judged, judgeAll } from './judged.ts'
 import { tryLock } from './lock.ts'
-import type { Policy, Wanted } from './policy.ts'
+import type { Wanted } from './policy.ts'
 import { refusals } from './refusals.ts'
 import { repeatedFailures } from './repeated-failures.ts'
 import { type OnDamage, openStore, type Store } from './store.ts'
@@ -89,13 +89,6 @@ function withoutCache(
   return askUncached(inner, options, wanted, deadline)
 }
 
-interface Judged {
-  readonly item: Wanted
-  readonly entry: CachedValue | undefined
-  readonly verdict: Verdict
-  readonly contentHash: string | undefined
-}
-
 const isOfFile = ({ item }: Judged): boolean => item.policy.kind === 'content'
 
 /** One launch's look into the cache, and what it has fetched. */
@@ -115,7 +108,7 @@ class Reading {
   }
 
   async resolve(wanted: readonly Wanted[]): Promise<Answer> {
-    const judged = await this.#judge(wanted)
+    const judged = judgeAll(this.#world, this.#options.settings, wanted, await this.#store.readValues())
     const usable = judged.filter(({ verdict }) => verdict === 'fresh' || verdict === 'renew')
     const missing = judged.filter((one) => !usable.includes(one))
     const due = usable.filter(({ verdict }) => verdict === 'renew').map(({ item }) => item)
@@ -130,23 +123,6 @@ class Reading {
       this.#fromAfar(missing.filter((one) => !isOfFile(one))),
     ])
     return new Map([...answer, ...files, ...remote])
-  }
-
-  async #judge(wanted: readonly Wanted[]): Promise<Judged[]> {
-    const world = this.#world
-    const values = await this.#store.readValues()
-    const hashes = new Map<string, string | undefined>()
-    const hashOf = (policy: Policy): string | undefined => {
-      if (policy.kind !== 'content') return undefined
-      if (!hashes.has(policy.file)) hashes.set(policy.file, contentHash(world, policy))
-      return hashes.get(policy.file)
-    }
-    return wanted.map((item) => {
-      const entry = values.get(item.key)
-      const hash = hashOf(item.policy)
-      const at = { now: world.now(), maxStaleMs: this.#options.settings.maxStaleMs, contentHash: hash }
-      return { item, entry, contentHash: hash, verdict: judge(entry, item.policy, at) }
-    })
   }
 
   /** Nobody waits for it, so nobody hears of it either if it can't be started; the next launch tries again. */
@@ -243,7 +219,9 @@ class Reading {
     }
     seen(item.ref, 'stale')
     if (settings.stale === 'warn') {
-      note(`using the value of ${item.ref.text} of ${span(this.#world.now() - entry.fetchedAt)} ago: ${error.message}`)
+      note(
+        `using the value of ${refName(item.ref)} of ${span(this.#world.now() - entry.fetchedAt)} ago: ${error.message}`,
+      )
     }
     return entry.value
   }
@@ -252,7 +230,7 @@ class Reading {
 function timedOut({ ref }: Wanted): LaunchError {
   return new LaunchError('unavailable', {
     what: "can't resolve",
-    subject: ref.text,
+    subject: refName(ref),
     why: 'no answer in time; it is still being asked for',
     hint: 'start the server again in a moment, or raise "resolveTimeout" under "cache"',
   })

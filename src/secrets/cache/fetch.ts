@@ -1,5 +1,6 @@
 import { LaunchError } from '../../errors.ts'
 import type { World } from '../../world.ts'
+import { refName } from '../ref.ts'
 import { type Deadline, type Outcome, type Source, SourceError } from '../source.ts'
 import type { Token } from '../token.ts'
 import { askerOf } from './asker.ts'
@@ -158,5 +159,5 @@ async function enter(
 }
 
 function unanswered({ ref }: Wanted): LaunchError {
-  return new SourceError('unavailable', { what: "can't resolve", subject: ref.text, why: 'no answer' })
+  return new SourceError('unavailable', { what: "can't resolve", subject: refName(ref), why: 'no answer' })
 }

@@ -308,6 +308,12 @@ describe('a miss', () => {
     expect(bench.questions()).toEqual(['a'])
   })
 
+  test('of a command that takes too long names the program alone: its arguments are the user’s', async () => {
+    const bench = new Bench()
+    bench.startFetch = () => Promise.resolve()
+    expect((await bench.launch([PASS], { limitMs: 50 })).values[0]).toMatch(/^error: can't resolve "command pass": no/)
+  })
+
   test('with a fetcher that comes late is fetched by it all the same', async () => {
     const bench = new Bench()
     const { startFetch } = bench
