@@ -8,7 +8,7 @@ import { contentHash } from './content-hash.ts'
 import { judge } from './freshness.ts'
 import { type Lock, waitForLock } from './lock.ts'
 import type { Meta } from './meta.ts'
-import { type Answered, type Events, Page, refusalOfSource } from './page.ts'
+import { type Answered, type Asked, type Events, Page, refusalOfSource } from './page.ts'
 import type { Wanted } from './policy.ts'
 import { questionOf } from './question.ts'
 import { stillRefused } from './refusals.ts'
@@ -65,7 +65,8 @@ export async function fetchDue(
     const lock = await options.lockFor(question)
     if (lock === undefined) return
     try {
-      const deadline = world.now() + options.limitMs
+      const since = world.now()
+      const deadline = since + options.limitMs
       const due = await dueOf(world, store, group, deadline, options)
       if (due.length === 0) return
       assertRoom(world, store)
@@ -77,8 +78,8 @@ export async function fetchDue(
       const answers = due.map((item): Answered => {
         return { item, outcome: answer.get(item.ref.text) ?? unanswered(item), contentHash: hashes.get(item.key) }
       })
-      const print = refusalOfSource(answers) === undefined ? undefined : await options.tokenPrint(deadline)
-      await inTurn(() => enter(world, store, answers, print, options))
+      const tokenPrint = refusalOfSource(answers) === undefined ? undefined : await options.tokenPrint(deadline)
+      await inTurn(() => enter(world, store, answers, { since, tokenPrint }, options))
     } finally {
       lock.release()
     }
@@ -142,7 +143,7 @@ async function enter(
   world: World,
   store: Store,
   answers: readonly Answered[],
-  tokenPrint: string | undefined,
+  asked: Asked,
   options: FetchOptions,
 ): Promise<void> {
   const lock = await waitForLock(world, store.places.lock, world.now() + WRITE_LIMIT_MS)
@@ -150,7 +151,7 @@ async function enter(
     throw new LaunchError('unavailable', { what: "can't use the cache", why: 'it is being written' })
   try {
     const page = new Page(world, await store.readValues(), store.readMeta(), options)
-    page.enter(answers, tokenPrint)
+    page.enter(answers, asked)
     await page.write(store)
     for (const { item, outcome } of answers) options.onFetched({ item, outcome })
   } finally {

@@ -17,6 +17,14 @@ export interface Answered {
   readonly contentHash?: string | undefined
 }
 
+/** How a question was asked. */
+export interface Asked {
+  /** Milliseconds since the epoch. */
+  readonly since: number
+  /** Of the 1Password token, as far as it is known. */
+  readonly tokenPrint: string | undefined
+}
+
 /** Told of what the answers did besides. */
 export interface Events {
   readonly onPurged: (item: Wanted) => void
@@ -44,8 +52,7 @@ export class Page {
     this.#sources = new Map(Object.entries(meta.sources))
   }
 
-  /** @param tokenPrint of the 1Password token that was asked with. */
-  enter(answers: readonly Answered[], tokenPrint: string | undefined): void {
+  enter(answers: readonly Answered[], asked: Asked): void {
     for (const { item, outcome, contentHash } of answers) {
       if (outcome instanceof Secret) this.#enterValue(item, outcome, contentHash)
       else this.#enterRefusal(item, outcome)
@@ -53,7 +60,7 @@ export class Page {
     const source = answers[0]?.item.source
     if (source === undefined) return
     const refusal = refusalOfSource(answers)
-    if (refusal !== undefined) this.#enterSource(source, refusal, tokenPrint)
+    if (refusal !== undefined) this.#enterSource(source, refusal, asked)
     else if (answers.some(isAnswer)) this.#sources.delete(source)
     if (refusal?.refusal === 'token-rejected') this.#setWithdrawn(source, true)
     else if (answers.some(({ outcome }) => outcome instanceof Secret)) this.#setWithdrawn(source, false)
@@ -108,9 +115,11 @@ export class Page {
     return { ...before, errors: { ...Object.fromEntries(others), [this.#asker]: block } }
   }
 
-  /** One refusal that concerns the source blocks it for everybody. */
-  #enterSource(source: string, error: LaunchError, tokenPrint: string | undefined): void {
-    const block = blockAfter(this.#sources.get(source), error, this.#now, tokenPrint)
+  /** One refusal that concerns the source blocks it for everybody; of several at the same moment the first counts. */
+  #enterSource(source: string, error: SourceError, { since, tokenPrint }: Asked): void {
+    const previous = this.#sources.get(source)
+    if (previous?.refusal === error.refusal && previous.at >= since && previous.at <= this.#now) return
+    const block = blockAfter(previous, error, this.#now, tokenPrint)
     this.#sources.set(source, block)
     this.#events.onBlocked('1password', block)
   }

@@ -3,11 +3,12 @@ import type { Places } from './places.ts'
 import type { Wanted } from './policy.ts'
 
 /**
- * What is asked together, by one process at a time: all 1Password references are one question, each command is its
- * own. A source that doesn't answer holds up nobody who asks another one.
+ * What is asked together, by one process at a time: all references to a 1Password account are one question, each
+ * command is its own. A source that doesn't answer holds up nobody who asks another one.
  */
-export function questionOf({ ref, key }: Wanted): string {
-  return ref.kind === 'command' || ref.kind === 'op-env' ? key : ref.kind
+export function questionOf({ ref, key, source }: Wanted): string {
+  if (ref.kind === 'command' || ref.kind === 'op-env') return key
+  return source ?? ref.kind
 }
 
 /** The lock of whoever asks this question. */

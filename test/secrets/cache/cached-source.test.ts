@@ -24,9 +24,10 @@ const PASS = commandRef('pass', 'x')
 const VARIABLE = parseRef('env:FOO')
 const ENVIRONMENT = parseEnvironmentRef('op-env:id')
 const TOKEN = parseRef('env:T')
+const ACCOUNT = `1password by ${TOKEN.text}`
 
 /** The name of a 1Password reference's value in the cache. */
-const keyOf = ({ text }: Ref) => `${text} of 1password by ${TOKEN.text}`
+const keyOf = ({ text }: Ref) => `${text} of ${ACCOUNT}`
 
 const refused = (refusal: Refusal, what: string = refusal) => new SourceError(refusal, { what })
 
@@ -170,7 +171,7 @@ class Bench {
 
   /** Whether somebody asks 1Password. */
   async isAsked(): Promise<boolean> {
-    return isLocked(this.world, questionLock(this.world, (await this.store()).places, 'op'))
+    return isLocked(this.world, questionLock(this.world, (await this.store()).places, ACCOUNT))
   }
 
   #context(cache = settingsWith({})) {
@@ -197,14 +198,14 @@ describe('a hit', () => {
     await bench.launch([A])
     const store = await bench.store()
     tryLock(bench.world, store.places.lock)
-    tryLock(bench.world, questionLock(bench.world, store.places, 'op'))
+    tryLock(bench.world, questionLock(bench.world, store.places, ACCOUNT))
     expect(await bench.launch([A])).toMatchObject({ states: ['hit'] })
   })
 
   test('of one source is not held up by another that hangs', async () => {
     const bench = new Bench()
     const store = await bench.store()
-    tryLock(bench.world, questionLock(bench.world, store.places, 'op'))
+    tryLock(bench.world, questionLock(bench.world, store.places, ACCOUNT))
     expect(await bench.launch([PASS], { limitMs: 5_000 })).toMatchObject({ values: ['pass'], states: ['fetched'] })
   })
 
@@ -334,7 +335,7 @@ describe('a miss', () => {
     let starts = 0
     bench.startFetch = async ([nonce = '']) => {
       starts += 1
-      const path = questionLock(bench.world, (await bench.store()).places, 'op')
+      const path = questionLock(bench.world, (await bench.store()).places, ACCOUNT)
       adoptLock(bench.world, path, nonce)?.release()
     }
     const { values, notes } = await bench.launch([A])
@@ -617,6 +618,15 @@ describe('a source that blocks everything', () => {
     bench.inner.answers[ENVIRONMENT.text] = 'variables'
     expect((await bench.launch([ENVIRONMENT])).values).toEqual(['variables'])
     expect((await bench.launch([A])).values).toEqual(['a'])
+  })
+
+  test('two questions at the same moment that are refused are one refusal', async () => {
+    const bench = new Bench()
+    for (const { text } of [A, ENVIRONMENT]) bench.inner.answers[text] = refused('rate-limited', 'too many')
+    await bench.refresh([A, ENVIRONMENT])
+    expect(bench.blocked).toEqual(['1password 1 15'])
+    await bench.refresh([A])
+    expect(bench.blocked).toEqual(['1password 1 15', '1password 2 30'])
   })
 
   test('a rate limit grows with each refusal, for all references, and is over with the first value', async () => {
