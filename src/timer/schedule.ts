@@ -1,3 +1,4 @@
+import { RENEW_AFTER } from '../secrets/cache/freshness.ts'
 import type { Policy } from '../secrets/cache/policy.ts'
 
 const MINUTE = 60_000
@@ -9,8 +10,6 @@ const STEPS_MS = [
   ...[1, 2, 3, 4, 6, 8, 12, 24].map((hours) => hours * HOUR),
 ]
 
-/** Where a launch begins to renew a value by itself (`RENEW_AFTER` in secrets/cache/freshness.ts). */
-const RENEWED_AFTER = 0.75
 const WIDEST_SPREAD_MS = 5 * MINUTE
 
 /** When the cache is refreshed. */
@@ -44,7 +43,7 @@ export function scheduleForAll(
  */
 export function scheduleFor(ttlMs: number): Schedule {
   const [shortest = 0] = STEPS_MS
-  const stepMs = STEPS_MS.findLast((step) => step <= ttlMs * RENEWED_AFTER) ?? shortest
+  const stepMs = STEPS_MS.findLast((step) => step <= ttlMs * RENEW_AFTER) ?? shortest
   const room = ttlMs > stepMs ? (ttlMs - stepMs) / 2 : Number.POSITIVE_INFINITY
   const spreadMs = Math.floor(Math.min(WIDEST_SPREAD_MS, room, stepMs / 4) / 1000) * 1000
   return { stepMs, spreadMs, isTooSlow: stepMs + spreadMs >= ttlMs }

@@ -2,7 +2,19 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import { age, auditLines, CANARY, cacheFiles, PRINTS, plant, printing, run, STAYS, upstream } from './cache-upstream.ts'
+import {
+  age,
+  auditLines,
+  CANARY,
+  cacheFiles,
+  opKey,
+  PRINTS,
+  plant,
+  printing,
+  run,
+  STAYS,
+  upstream,
+} from './cache-upstream.ts'
 import { bundle, executable } from './harness/artefacts.ts'
 import { DEMO_REF, encryptedDemo, plantDemoSecret } from './harness/demo-secret.ts'
 import { outcome } from './harness/outcome.ts'
@@ -151,10 +163,11 @@ test('two refreshes at once are one after the other', async ({ sandbox }) => {
 
 test('the audit log has what happened, and never a value', async ({ sandbox }) => {
   const source = upstream(sandbox)
+  const away = { command: ['sh', '-c', 'echo away >&2; exit 75'] }
   sandbox.writeRegistry({
     servers: {
       it: { ...PRINTS, env: { PLAIN: 'x' }, secrets: { API_KEY: source.ref } },
-      broken: { ...PRINTS, secrets: { API_KEY: { command: ['sh', '-c', 'echo away >&2; exit 75'] } } },
+      broken: { ...PRINTS, secrets: { API_KEY: away } },
     },
   })
   const launched = await sandbox.launch(executable, ['it'])
@@ -164,8 +177,13 @@ test('the audit log has what happened, and never a value', async ({ sandbox }) =
   const about = { time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/), pid: expect.any(Number) }
   const client = { pid: process.pid, program: expect.any(String) }
   const ref = JSON.stringify(source.ref)
-  expect(auditLines(sandbox)).toEqual([
-    { ...about, event: 'refresh', ref, outcome: 'fetched' },
+  const asked = { source: JSON.stringify(away), failures: 1, until: expect.any(String) }
+  const error = 'can\'t resolve "command sh": it ended with 75'
+  // The launch and its fetcher write side by side.
+  const byEvent = auditLines(sandbox).sort((one, other) => `${one['event']}`.localeCompare(`${other['event']}`))
+  expect(byEvent).toEqual([
+    { ...about, event: 'cooldown', ...asked, error },
+    { ...about, event: 'failure', server: 'broken', client, exitCode: 75, error },
     {
       ...about,
       pid: launched.pid,
@@ -177,15 +195,8 @@ test('the audit log has what happened, and never a value', async ({ sandbox }) =
       cache: { API_KEY: 'fetched' },
       held: { [ref]: { changedAt: expect.any(Number) } },
     },
-    expect.objectContaining({ event: 'refresh', outcome: 'failed', error: expect.stringContaining('ended with 75') }),
-    {
-      ...about,
-      event: 'failure',
-      server: 'broken',
-      client,
-      exitCode: 75,
-      error: 'can\'t resolve "command sh": it ended with 75',
-    },
+    { ...about, event: 'refresh', ref, outcome: 'fetched' },
+    { ...about, event: 'refresh', ref: JSON.stringify(away), outcome: 'failed', error },
     { ...about, event: 'refresh', ref, outcome: 'fetched' },
   ])
   expect(readFileSync(join(sandbox.stateDir, 'audit.jsonl'), 'utf8')).not.toContain(CANARY)
@@ -214,7 +225,7 @@ describe.skipIf(noStrace)("1Password's SDK", () => {
 
   test('is not loaded on a hit, and nothing is started', async ({ sandbox }) => {
     sandbox.writeRegistry({ servers: { it: { ...PRINTS, secrets: { API_KEY: REF } } } })
-    await plant(sandbox, REF, CANARY)
+    await plant(sandbox, opKey(REF), CANARY)
     const files = await opened(sandbox)
     expect(files).toContain('mcp-launch.cjs')
     expect(files).not.toContain('core_bg.wasm')

@@ -106,6 +106,9 @@ async function change(sandbox: Sandbox, how: (value: CachedValue) => CachedValue
   await store.write(new Map([...values].map(([key, value]) => [key, how(value)])), store.readMeta(), OURS)
 }
 
+/** The key of a 1Password reference's value, in a registry that names no token. */
+export const opKey = (ref: string): string => `${ref} of 1password by env:OP_SERVICE_ACCOUNT_TOKEN`
+
 /** Puts a fresh value into the cache. */
 export async function plant(sandbox: Sandbox, key: string, value: string): Promise<void> {
   const store = await storeOf(sandbox)

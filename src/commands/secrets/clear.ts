@@ -63,6 +63,7 @@ function removeAll(world: World, isOurs: (path: string) => boolean): string[] {
 interface Item {
   readonly key: string
   readonly ref: Pick<Ref, 'kind' | 'text'>
+  readonly source?: string | undefined
 }
 
 /** A reference needs no registry: it may stand in none any more. */
@@ -76,8 +77,12 @@ async function clearNamed(world: World, names: readonly string[], registry: stri
     const values = new Map(await store.readValues())
     const meta = store.readMeta()
     const refs = new Map(Object.entries(meta.refs))
-    // A value without a state has no name but its key.
-    const named = (key: string): Item => ({ key, ref: refs.get(key) ?? { kind: 'command', text: key } })
+    const named = (key: string): Item => {
+      const { source } = refs.get(key) ?? values.get(key) ?? {}
+      // A value without a state has no name but its key.
+      const unnamed = { kind: source === undefined ? 'command' : 'op', text: key } as const
+      return { key, ref: refs.get(key) ?? unnamed, source }
+    }
     const known = [...values.keys(), ...refs.keys()].map(named)
     const items = [...ofServers, ...known.filter(({ key, ref }) => texts.includes(key) || texts.includes(ref.text))]
     for (const item of items) world.files.remove(questionLock(world, store.places, questionOf(item)))

@@ -9,6 +9,7 @@ import { judge } from '../../secrets/cache/freshness.ts'
 import type { Block } from '../../secrets/cache/meta.ts'
 import { type Peek, peekCache } from '../../secrets/cache/peek.ts'
 import type { Policy, Wanted } from '../../secrets/cache/policy.ts'
+import { standingRefusal } from '../../secrets/cache/standing.ts'
 import { allWanted, specsOf } from '../../secrets/open.ts'
 import type { World } from '../../world.ts'
 import { select } from './selection.ts'
@@ -58,18 +59,17 @@ function isWell({ state, error, superseded }: StatusRow): boolean {
 
 function facts(
   world: World,
-  { key, ref, policy }: Wanted,
+  item: Wanted,
   { values, meta }: Peek,
   maxStaleMs: number,
   hash: string | undefined,
 ): Pick<StatusRow, 'state' | 'fetchedAt' | 'expiresAt' | 'error' | 'blockedUntil'> {
+  const { key, policy } = item
   if (policy.kind === 'never') return { state: 'not cached' }
   const now = world.now()
   const entry = values.get(key)
   const verdict = judge(entry, policy, { now, maxStaleMs, contentHash: hash })
-  const blocks = [meta.refs[key]?.error, meta.sources[ref.kind]]
-  // What holds launches up now, before what has passed.
-  const block = blocks.find((one) => isBlocked(one, now)) ?? blocks.find((one) => one !== undefined)
+  const block = standingRefusal(meta, item, now)
   const error = (hash === undefined ? whyUnread(world, policy) : undefined) ?? (block && saidIn(block))
   const state = verdict === 'useless' ? (policy.kind === 'content' ? 'not cached yet' : 'missing') : verdict
   return {

@@ -11,10 +11,12 @@ export interface Dated {
   readonly fetchedAt: number
   /** SHA-256 of the file it came from. */
   readonly contentHash?: string
+  /** Its source has withdrawn the access to it: not to be used beyond its time. */
+  readonly isWithdrawn?: boolean
 }
 
-/** The last part of a value's time in which it is renewed before anybody has to wait for it. */
-const RENEW_AFTER = 0.75
+/** The share of a value's time after which it is renewed, before anybody has to wait for it. */
+export const RENEW_AFTER = 0.75
 
 /**
  * A clock that was set back by more than this makes a value's age unknown: it is no longer fresh, and it is useless if
@@ -36,5 +38,6 @@ export function judge(
   const isKnown = age >= -CLOCK_TOLERANCE_MS
   if (isKnown && age < policy.ttlMs * RENEW_AFTER) return 'fresh'
   if (isKnown && age < policy.ttlMs) return policy.kind === 'content' ? 'fresh' : 'renew'
-  return policy.kind === 'time' && Math.abs(age) <= at.maxStaleMs ? 'stale' : 'useless'
+  const mayBeStale = policy.kind === 'time' && !entry.isWithdrawn
+  return mayBeStale && Math.abs(age) <= at.maxStaleMs ? 'stale' : 'useless'
 }

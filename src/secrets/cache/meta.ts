@@ -14,7 +14,7 @@ export interface Meta {
   /** When, as that has it too: each write is later than the one before, whatever the clock says. */
   readonly writtenAt: number
   readonly refs: Readonly<Record<string, RefState>>
-  /** By kind of reference: a source that is not to be asked for now. */
+  /** By `Wanted.source`: a source that is not to be asked for now. */
   readonly sources: Readonly<Record<string, Block>>
 }
 
@@ -23,7 +23,12 @@ export interface RefState {
   readonly kind: Ref['kind']
   /** When it was last asked for, with whatever outcome. */
   readonly attemptedAt: number
+  /** The 1Password account that was asked (`Wanted.source`). */
+  readonly source?: string
+  /** What the source said of it last, if it was no value. */
   readonly error?: Block
+  /** By who asked (`asker.ts`): what went wrong there, and need not elsewhere. */
+  readonly errors?: Readonly<Record<string, Block>>
 }
 
 /** Why a reference or a source has no value, and until when it isn't asked again. Times in milliseconds since the epoch. */
@@ -34,6 +39,8 @@ export interface Block {
   readonly detail?: string
   readonly hint?: string
   readonly since: number
+  /** When it was said last. */
+  readonly at: number
   readonly until: number
   /** In a row. */
   readonly failures: number
@@ -76,7 +83,9 @@ function isMeta(meta: unknown): meta is Meta {
 
 function isRefState(state: unknown): boolean {
   if (!isObject(state)) return false
-  const { text, kind, attemptedAt, error } = state
+  const { text, kind, attemptedAt, source, error, errors } = state
+  if (source !== undefined && typeof source !== 'string') return false
+  if (errors !== undefined && !(isObject(errors) && Object.values(errors).every(isBlock))) return false
   const isDated = typeof text === 'string' && typeof kind === 'string' && typeof attemptedAt === 'number'
   return isDated && (error === undefined || isBlock(error))
 }
@@ -85,7 +94,7 @@ function isBlock(block: unknown): boolean {
   if (!isObject(block)) return false
   const { refusal, message, detail, hint, tokenPrint } = block
   const isText = (value: unknown) => value === undefined || typeof value === 'string'
-  const isTimed = ['since', 'until', 'failures'].every((name) => typeof block[name] === 'number')
+  const isTimed = ['since', 'at', 'until', 'failures'].every((name) => typeof block[name] === 'number')
   return (
     isTimed && typeof refusal === 'string' && typeof message === 'string' && [detail, hint, tokenPrint].every(isText)
   )

@@ -17,6 +17,8 @@ export interface CachedValue extends Dated {
   readonly uselessAfter?: number
   /** The file it came from, if it is good for as long as that file's bytes are the same. */
   readonly file?: string
+  /** The 1Password account that it is of (`Wanted.source`). */
+  readonly source?: string
 }
 
 export type Values = ReadonlyMap<string, CachedValue>

@@ -36,10 +36,15 @@ export function mapDetails(meta: Meta, change: (detail: string) => string | unde
     const other = detail === undefined ? undefined : change(detail)
     return other === undefined ? block : { ...block, detail: other }
   }
-  const refs = Object.entries(meta.refs).map(([key, { error, ...state }]) => [
+  const allChanged = (blocks: Readonly<Record<string, Block>>): Record<string, Block> =>
+    Object.fromEntries(Object.entries(blocks).map(([name, block]) => [name, changed(block)]))
+  const refs = Object.entries(meta.refs).map(([key, { error, errors, ...state }]) => [
     key,
-    error === undefined ? state : { ...state, error: changed(error) },
+    {
+      ...state,
+      ...(error === undefined ? {} : { error: changed(error) }),
+      ...(errors === undefined ? {} : { errors: allChanged(errors) }),
+    },
   ])
-  const sources = Object.entries(meta.sources).map(([kind, block]) => [kind, changed(block)])
-  return { ...meta, refs: Object.fromEntries(refs), sources: Object.fromEntries(sources) }
+  return { ...meta, refs: Object.fromEntries(refs), sources: allChanged(meta.sources) }
 }

@@ -1,4 +1,4 @@
-import { LaunchError } from '../../errors.ts'
+import type { LaunchError } from '../../errors.ts'
 import { findProgram } from '../../programs.ts'
 import type { Finished, World } from '../../world.ts'
 import type { OpRef } from '../ref.ts'
@@ -147,13 +147,13 @@ function refusal(kind: Refusal, ref: OpRef, why: string, hint: string): SourceEr
 }
 
 function whole(kind: Refusal, why: string, hint: string): WholeFailure {
-  return new WholeFailure(
-    new SourceError(kind, { what: "can't ask 1password with the program", subject: 'op', why, hint }),
-  )
+  const fault = { what: "can't ask 1password with the program", subject: 'op', why, hint }
+  // A person's account, which a service account's token doesn't need.
+  return new WholeFailure(new SourceError(kind, fault, 'asker'))
 }
 
 function notInstalled(): LaunchError {
-  return new LaunchError('failure', {
+  return new SourceError('not-asked', {
     what: "can't ask 1password with the program",
     subject: 'op',
     why: 'it is not on the PATH',

@@ -5,7 +5,7 @@ import { resolvePath } from '../path.ts'
 import type { Ref } from '../ref.ts'
 import { scrub } from '../scrub.ts'
 import { Secret } from '../secret.ts'
-import type { Deadline, Outcome, Source } from '../source.ts'
+import { type Deadline, type Outcome, type Source, SourceError } from '../source.ts'
 import { textOf } from '../text.ts'
 
 type CommandRef = Extract<Ref, { kind: 'command' }>
@@ -59,7 +59,7 @@ function failure(ref: CommandRef, finished: Finished, timeoutMs: number): Launch
         hint: 'run it by hand: it may be waiting for an unlock; or raise "resolveTimeout" under "cache"',
       })
     case 'not-started':
-      return new LaunchError('failure', {
+      return new SourceError('not-asked', {
         ...fault,
         why: end.errno === 'ENOENT' ? 'not found on the PATH' : `it can't be started (${end.errno})`,
         hint: "install it, or give its absolute path; a desktop client's PATH is shorter than a shell's",

@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { clear } from '../../../src/commands/secrets/clear.ts'
 import { refresh } from '../../../src/commands/secrets/refresh.ts'
 import { tryLock } from '../../../src/lock.ts'
+import { questionLock } from '../../../src/secrets/cache/question.ts'
+import { DEFAULT_TOKEN } from '../../../src/secrets/ref.ts'
 import { User } from './home.ts'
 
 async function filled(): Promise<User> {
@@ -72,6 +74,22 @@ describe('secrets clear', () => {
     user.world.files.remove((await user.store()).places.meta)
     await clear(user.world, [key], {})
     expect(await user.cached()).toEqual(['canary-a'])
+  })
+
+  test.each(['value', 'refusal'])('of a 1Password reference with a %s takes the lock of its account', async (what) => {
+    const user = new User()
+    const answer = what === 'value' ? 'echo canary' : `echo '"i" isn'"'"'t an item' >&2; exit 1`
+    user.write('bin/op', `#!/bin/sh\n${answer}\n`, 0o700)
+    user.register({ one: { A: 'op://v/i/f' } })
+    const env = { ...user.world.env, PATH: `${user.home}/bin:${user.world.env['PATH']}` }
+    const terminal = { ...user.world.terminal, stdinIsTerminal: true }
+    await refresh({ ...user.world, env, terminal }, [], {})
+    const store = await user.store()
+    const lock = tryLock(user.world, questionLock(user.world, store.places, `1password by env:${DEFAULT_TOKEN}`))
+    user.said()
+    await clear(user.world, ['op://v/i/f'], {})
+    expect(user.said()).toBe('cleared op://v/i/f\n')
+    expect(lock?.isOurs()).toBe(false)
   })
 
   test('refuses an unknown server and clears nothing', async () => {

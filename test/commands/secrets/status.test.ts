@@ -147,14 +147,15 @@ describe('secrets status', () => {
     user.register({ one: { A: 'op://v/i/f' } })
     const store = await user.store()
     const now = Date.now()
-    const block = { refusal: 'unavailable', since: now - HOUR, failures: 1 } as const
+    const block = { refusal: 'unavailable', since: now - HOUR, at: now - HOUR, failures: 1 } as const
+    const source = '1password by env:OP_SERVICE_ACCOUNT_TOKEN'
     const old = { ...block, message: 'long ago', until: now - 1 }
     await store.write(
       new Map(),
       {
         ...store.readMeta(),
-        refs: { 'op://v/i/f': { text: 'op://v/i/f', kind: 'op', attemptedAt: now - HOUR, error: old } },
-        sources: { op: { ...block, message: 'overloaded', until: now + 50_000 } },
+        refs: { [`op://v/i/f of ${source}`]: { text: 'op://v/i/f', kind: 'op', attemptedAt: now - HOUR, error: old } },
+        sources: { [source]: { ...block, message: 'overloaded', until: now + 50_000 } },
       },
       OURS,
     )

@@ -44,6 +44,12 @@ describe('a value with a time', () => {
     expect(days.filter(served)).toEqual(days.filter((day) => Math.abs(day) <= 7))
   })
 
+  test('that was withdrawn is good for its time, and not beyond it', () => {
+    const judged = (age: number) =>
+      judge({ fetchedAt: NOW - age, isWithdrawn: true }, time, { now: NOW, maxStaleMs: 7 * 24 * HOUR, contentHash: '' })
+    expect([0, 3 * HOUR, 4 * HOUR, -HOUR].map(judged)).toEqual(['fresh', 'renew', 'useless', 'useless'])
+  })
+
   test('is never stale where nothing may be', () => {
     expect(verdict(time, 4 * HOUR, { maxStaleMs: 0 })).toBe('useless')
   })

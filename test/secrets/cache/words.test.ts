@@ -24,13 +24,17 @@ test('what is sealed can be read with the same key alone', () => {
 })
 
 test('each detail is changed, and what comes to nothing is left out', () => {
-  const block = { refusal: 'failure', message: 'm', since: 1, until: 2, failures: 1 } as const
+  const block = { refusal: 'failure', message: 'm', since: 1, at: 1, until: 2, failures: 1 } as const
   const meta = (detail: { readonly detail?: string }): Meta => {
     const error: Block = { ...block, ...detail }
     return {
       format: 1,
       writtenAt: 0,
-      refs: { a: { text: 'a', kind: 'command', attemptedAt: 1, error }, b: { text: 'b', kind: 'op', attemptedAt: 1 } },
+      refs: {
+        a: { text: 'a', kind: 'command', attemptedAt: 1, error },
+        b: { text: 'b', kind: 'op', attemptedAt: 1 },
+        c: { text: 'c', kind: 'command', attemptedAt: 1, error, errors: { client: error, another: error } },
+      },
       sources: { op: error },
     }
   }
