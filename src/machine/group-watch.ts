@@ -2,7 +2,7 @@ import { builtin } from './builtin.ts'
 
 /** What kills a process group when this process ends. */
 export interface GroupWatch {
-  /** From now on it is about this group. */
+  /** From now on it is about this group: to be called as soon as that is there, since until then nobody watches it. */
   begin(group: number): void
   /** The group is left alone. Resolves when nothing of the watch is left: a server that we become would not reap it. */
   end(): Promise<void>

@@ -23,6 +23,11 @@ function waiting(sandbox: Sandbox): Promise<number[]> {
   return waitFor(() => pids().every((pid) => pid > 0) && pids(), { what: 'the command to wait' })
 }
 
+/** Whether a process waits: one that has started a command hands it over to the watch before it does. */
+function isAsleep(pid: number): boolean {
+  return /\) S /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+}
+
 /** The process that fetches for a launch, and not the shell that puts it into the background. */
 async function fetcher(sandbox: Sandbox): Promise<number> {
   const marker = sandbox.env()[MARKER] ?? ''
@@ -56,6 +61,7 @@ describe.each(artefacts)('$name', (artefact) => {
           return skip('a shell starts what it puts into the background so that it ignores it')
         const pid = await start(sandbox, artefact)
         const [child, leader] = await waiting(sandbox)
+        await waitFor(() => isAsleep(pid), { what: 'the launcher to wait for its command' })
         kill(pid, signal)
         await waitFor(() => ![pid, child, leader].some((one) => isAlive(one as number)), { what: 'the end of all' })
       },
