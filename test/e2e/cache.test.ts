@@ -242,7 +242,7 @@ describe('without', () => {
       const prefix = mounted(`mount -t tmpfs -o size=16k,mode=700 none ${sandbox.cacheDir}; ${fill}`)
       const full = await run(sandbox, ['it'], { prefix })
       expect(full, room).toMatchObject({ code: 0, stdout: `${CANARY}\n` })
-      expect(full.stderr).toMatch(/^mcp-launch: note: can't use the cache: .*\n$/)
+      expect(full.stderr).toMatch(/^mcp-launch: note: can't use the cache( ".*")?: .*\n$/)
       expect(source.calls() - before).toBeGreaterThan(0)
     }
   })
@@ -254,7 +254,7 @@ describe('without', () => {
     const prefix = mounted(`mount --bind ${sandbox.home} ${sandbox.home}; mount -o remount,bind,ro ${sandbox.home}`)
     const readOnly = await run(sandbox, ['it'], { prefix })
     expect(readOnly).toMatchObject({ code: 0, stdout: `${CANARY}\n` })
-    expect(readOnly.stderr).toMatch(/^mcp-launch: note: can't use the cache: read-only file system \(.*\)\n$/)
+    expect(readOnly.stderr).toMatch(/^mcp-launch: note: can't use the cache ".*": read-only file system \(.*\)\n$/)
     expect(source.calls()).toBe(0)
   })
 
@@ -283,7 +283,7 @@ describe('without', () => {
       const before = source.calls()
       const there = await run(sandbox, ['it'], { env })
       expect(there).toMatchObject({ code: 0, stdout: `${CANARY}\n` })
-      expect(there.stderr).toMatch(/^mcp-launch: note: can't use the cache: .*\n$/)
+      expect(there.stderr).toMatch(/^mcp-launch: note: can't use the cache ".*": .*\n$/)
       expect(source.calls() - before).toBe(1)
     }
   })
