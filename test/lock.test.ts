@@ -307,13 +307,13 @@ describe('real processes', () => {
       home,
       `${TAKE}
        const lock = tryLock(world, path, 300)
-       console.log('taken')
-       process.once('SIGUSR1', () => {
+       process.once('SIGUSR2', () => {
          console.log(lock.isOurs())
          lock.release()
          clearInterval(alive)
        })
-       const alive = setInterval(() => {}, 1000)`,
+       const alive = setInterval(() => {}, 1000)
+       console.log('taken')`,
       'x',
       path,
     )
@@ -322,7 +322,7 @@ describe('real processes', () => {
     child.kill('SIGSTOP')
     const lock = await waitForLock({ ...world, now: () => Date.now() }, path, Date.now() + 20_000)
     expect(lock?.isOurs()).toBe(true)
-    child.kill('SIGUSR1')
+    child.kill('SIGUSR2')
     child.kill('SIGCONT')
     expect(await said).toBe('taken\nfalse')
     expect(lock?.isOurs()).toBe(true)

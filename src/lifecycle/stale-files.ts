@@ -16,6 +16,9 @@ const SECRETS = /^[a-z0-9][a-z0-9._-]*\.([1-9]\d*)\.([1-9]\d*)$/
 const MARKER = /^([1-9]\d*)\.([1-9]\d*)(?:\.lock)?$/
 /** The pipes of `launch/log.ts`. */
 const LOG_PIPE = /^[a-z0-9][a-z0-9._-]*\.log\.([1-9]\d*)\.fifo(?:\.journal)?$/
+/** The files of the cache, the key and the locks: what is written whole. */
+const WRITTEN =
+  /^(?:secrets\.(?:enc|meta)|host\.json|machine\.key|[0-9a-f]{64}\.[\w.+-]+\.jsonl|(?:secrets|fetch-[0-9a-f]{16}|machine\.key)\.lock|\.check)$/
 /** Writing takes milliseconds. */
 const DRAFT_MS = 600_000
 const OTHERS = 0o077
@@ -64,9 +67,9 @@ function markers(world: World, directory: string): StaleFile[] {
 function drafts(world: World, directory: string): StaleFile[] {
   if (lstat(world, directory)?.uid !== world.uid) return []
   return names(world, directory).flatMap((name) => {
-    const [, , pid] = DRAFT.exec(name) ?? []
+    const [, file = '', pid] = DRAFT.exec(name) ?? CLAIM.exec(name) ?? []
     const path = `${directory}/${name}`
-    if ((pid === undefined && !CLAIM.test(name)) || !isOwnFile(world, path)) return []
+    if (!WRITTEN.test(file) || !isOwnFile(world, path)) return []
     if (pid !== undefined && !world.processes.isAlive(Number(pid)))
       return [{ path, why: `its writer (pid ${pid}) has ended` }]
     const ageMs = world.now() - (lstat(world, path)?.modifiedMs ?? world.now())

@@ -45,23 +45,17 @@ export const files: Files = {
     })
   },
   writeWhole(path, content) {
-    const draft = draftOf(path)
-    try {
+    withDraft(path, (draft) => {
       writeDraft(draft, content, false)
       fs.renameSync(draft, path)
-    } catch (error) {
-      fs.rmSync(draft, { force: true })
-      throw error
-    }
+    })
   },
   createWhole(path, content, { durable } = { durable: false }) {
-    const draft = draftOf(path)
-    try {
+    withDraft(path, (draft) => {
       writeDraft(draft, content, durable)
       fs.linkSync(draft, path)
-    } finally {
-      fs.rmSync(draft, { force: true })
-    }
+      fs.rmSync(draft)
+    })
   },
   create(path, content) {
     fs.writeFileSync(path, content, { mode: 0o600, flag: 'wx' })
@@ -116,8 +110,15 @@ function notRegular(path: string, stat: fs.Stats): Error {
   return Object.assign(new Error(`${code}: ${path}`), { code, path })
 }
 
-function draftOf(path: string): string {
-  return `${path}.${process.pid}.tmp`
+/** A failure is the file's that was to be written; nobody knows the draft, and a full disk names no path at all. */
+function withDraft(path: string, act: (draft: string) => void): void {
+  const draft = `${path}.${process.pid}.tmp`
+  try {
+    act(draft)
+  } catch (error) {
+    fs.rmSync(draft, { force: true })
+    throw Object.assign(error as Error, { path })
+  }
 }
 
 function writeDraft(draft: string, content: string | Uint8Array, durable: boolean): void {

@@ -75,6 +75,7 @@ test('what ended servers, clients and writers left is stale, and nothing else is
     'secrets.meta',
     'host.json',
     'x.tmp',
+    `x.${NOBODY}.tmp`,
     '.tmp',
     `.${NOBODY}.tmp`,
     `host.json.${NOBODY}`,

@@ -434,6 +434,16 @@ describe('a store that cannot be used', () => {
   })
 })
 
+test('a writer that has lost its lock meanwhile writes nothing', async () => {
+  const { file, store } = await filled()
+  const before = readFileSync(file)
+  await expect(store.write(valuesOf({ late: 'value' }), EMPTY, { isOurs: () => false })).rejects.toMatchObject({
+    message: "can't use the cache: it was written meanwhile",
+    exitCode: 75,
+  })
+  expect(readFileSync(file)).toEqual(before)
+})
+
 test('what killed writers left is gone after the next write', async () => {
   const { directory, file, store } = await filled()
   for (let pid = 0; pid < 50; pid += 1) writeFileSync(`${file}.${pid}.tmp`, 'half')
