@@ -55,6 +55,18 @@ const mcpClient = {
   },
 }
 
+/**
+ * Commander imports `node:process`. The bundle would copy all its properties' descriptors, which makes Bun open stdin,
+ * stdout and stderr and leaves them non-blocking: for the program that this one becomes (`logs`), and for the terminal.
+ */
+const globalProcess = {
+  name: 'global-process',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:process$/ }, () => ({ path: 'process', namespace: 'global' }))
+    onLoad({ filter: /./, namespace: 'global' }, () => ({ contents: 'export default process' }))
+  },
+}
+
 function replaceOnce(text, [old, replacement]) {
   if (text.split(old).length !== 2) throw new Error(`@1password/sdk-core has changed: not once in it: ${old}`)
   return text.replace(old, () => replacement)
@@ -102,7 +114,7 @@ const main = await build({
   banner: { js: '#!/usr/bin/env node' },
   entryPoints: [`${root}src/main.ts`],
   outfile: bundle,
-  plugins: [onepasswordCore, mcpClient],
+  plugins: [onepasswordCore, mcpClient, globalProcess],
   external: ['./core_bg.wasm'],
 })
 chmodSync(bundle, 0o755)

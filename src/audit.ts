@@ -1,6 +1,8 @@
 import { stateDirectory } from './directories.ts'
+import { errnoOf, LaunchError } from './errors.ts'
+import { assertOnlyOwnerWrites, shellWord } from './permissions.ts'
 import { programOf } from './proc.ts'
-import type { World } from './world.ts'
+import type { FileStat, World } from './world.ts'
 
 /** What is written down, beside the time. Names, never values: a test searches the log for them. */
 export type AuditEvent =
@@ -13,6 +15,8 @@ export type AuditEvent =
       readonly client: Client
       readonly variables: readonly string[]
       readonly cache: Readonly<Record<string, string>>
+      /** By reference: which of its values the server was started with. */
+      readonly held?: Readonly<Record<string, Held>>
       readonly unit?: string
       /** The watch of the client that the unit is bound to. */
       readonly bound?: string
@@ -36,6 +40,14 @@ export type AuditEvent =
       readonly error: string
     }
   | { readonly event: 'damage'; readonly file: string; readonly why: string }
+
+/** Tells a value of the cache from those before and after it. */
+export interface Held {
+  /** Milliseconds since the epoch: when it was first fetched, or at least no later value was there. */
+  readonly changedAt: number
+  /** Of the encrypted file that it came from: the beginning of its SHA-256. */
+  readonly contentHash?: string
+}
 
 /** The program that started us. */
 export interface Client {
@@ -63,20 +75,47 @@ export function auditLogs(world: World): string[] {
 /**
  * Adds a line to the audit log: one write at the file's end (O_APPEND), so that parallel writers don't mix. A log that
  * can't be written stops nothing.
+ *
+ * @returns why nothing was written, if that is because others can write in its directory, or it is no file.
  */
-export function audit(world: World, event: AuditEvent): void {
-  const line = `${JSON.stringify({ time: new Date(world.now()).toISOString(), pid: world.pid, ...event })}\n`
+export function audit(world: World, event: AuditEvent): LaunchError | undefined {
+  const line = JSON.stringify({ time: new Date(world.now()).toISOString(), pid: world.pid, ...event })
   try {
     const path = auditLog(world)
-    try {
-      world.files.append(path, line)
-    } catch {
-      world.files.makeDirectory(stateDirectory(world))
-      world.files.append(path, line)
-    }
+    const directory = stateDirectory(world)
+    const stat = world.files.stat(directory)
+    const refused = stat === undefined ? undefined : refusal(world, directory, stat)
+    if (refused !== undefined) return refused
+    if (stat === undefined) world.files.makeDirectory(directory)
+    world.files.appendLine(path, line)
     rotate(world, path)
-  } catch {
-    // A full or read-only disk, or another process that rotates.
+    return undefined
+  } catch (error) {
+    // A full or read-only disk, or another process that rotates, isn't worth a word.
+    return NOT_A_FILE.has(errnoOf(error)) ? notAFile(world) : undefined
+  }
+}
+
+/** What a link, or a pipe without a reader, gives. */
+const NOT_A_FILE: ReadonlySet<string | undefined> = new Set(['ELOOP', 'ENXIO', 'EFTYPE'])
+
+function notAFile(world: World): LaunchError {
+  const path = auditLog(world)
+  return new LaunchError('failure', {
+    what: 'refusing the audit log',
+    subject: path,
+    why: 'is not a regular file',
+    hint: `remove it: rm ${shellWord(path)}`,
+  })
+}
+
+function refusal(world: World, directory: string, stat: FileStat): LaunchError | undefined {
+  try {
+    assertOnlyOwnerWrites(world, directory, stat, 'the state directory')
+    return undefined
+  } catch (error) {
+    if (error instanceof LaunchError) return error
+    throw error
   }
 }
 

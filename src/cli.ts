@@ -165,7 +165,7 @@ function secretsCommands(program: Command, world: World, end: (status: number) =
     'status',
     'print what the cache has, its age, and what its sources last said; 1 if something is wrong',
   ).action(async (servers: string[], options: SecretsOptions) => end(await status(world, servers, options)))
-  subcommand('clear', 'take values out of the cache, of these servers or all').action(
+  subcommand('clear', 'take values out of the cache, of these servers or references, or all').action(
     (servers: string[], options: SecretsOptions) => clear(world, servers, options),
   )
 }

@@ -21,6 +21,8 @@ export interface Fault {
   readonly subject?: string
   /** The cause, lower case, without a full stop. Never holds a secret value or a library's raw message. */
   readonly why?: string
+  /** What a program of the user's said of the cause: for people to see, and never written down readably. */
+  readonly detail?: string
   /** One action that mends it. */
   readonly hint?: string
   readonly cause?: unknown
@@ -33,6 +35,7 @@ export class LaunchError extends Error {
   readonly what: string
   readonly subject: string | undefined
   readonly why: string | undefined
+  readonly detail: string | undefined
   readonly hint: string | undefined
 
   constructor(code: ErrorCode, fault: Fault) {
@@ -43,11 +46,17 @@ export class LaunchError extends Error {
     this.what = fault.what
     this.subject = fault.subject
     this.why = fault.why
+    this.detail = fault.detail
     this.hint = fault.hint
   }
 
   get exitCode(): number {
     return EXIT[this.code]
+  }
+
+  /** For stderr, the terminal and the MCP client; a log and a file get `message`, which has names alone. */
+  get shown(): string {
+    return this.detail === undefined ? this.message : `${this.message}: ${this.detail}`
   }
 }
 
@@ -97,6 +106,7 @@ export function errnoOf(error: unknown): string | undefined {
 const ERRNO_WORDS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EEXIST: 'already exists',
+  EFTYPE: 'is not a regular file',
   EISDIR: 'is a directory',
   ELOOP: 'too many symbolic links',
   ENAMETOOLONG: 'name too long',

@@ -32,7 +32,10 @@ export type Environment = Readonly<Record<string, string>>
 
 /** System calls on files; failures are Node's own errors with an errno in `code`. Paths are absolute. */
 export interface Files {
+  /** A regular file, or a link to one: `EISDIR` or `EFTYPE` for anything else, and never a wait. */
   read(path: string): Buffer
+  /** The same of whatever a user names, also a pipe (`<(…)` of a shell), whose writer is waited for. */
+  readAny(path: string): Buffer
   /** Follows links; undefined if there is nothing. */
   stat(path: string): FileStat | undefined
   /** Like `stat`, and a symbolic link is itself: `other`. */
@@ -48,12 +51,18 @@ export interface Files {
   writeWhole(path: string, content: string | Uint8Array): void
   /** Makes a file that must not exist yet (`EEXIST`), 0600. */
   create(path: string, content: string): void
-  /** Adds to the end of a file, making it (0600) if it isn't there; one write, so that parallel writers don't mix. */
-  append(path: string, content: string): void
+  /**
+   * The same, whole or not at all, which makes it a test and a claim in one; hard links must be possible there.
+   * `durable`: it outlives a power failure, which costs a wait for the disk.
+   */
+  createWhole(path: string, content: string | Uint8Array, how?: { readonly durable: boolean }): void
+  /**
+   * Adds a line to the end of a file, no link, making it (0600) if it isn't there: one write, so that parallel writers
+   * don't mix, and a line of its own also after one that was cut off by a full disk.
+   */
+  appendLine(path: string, line: string): void
   /** Replaces `to`, whatever it is, if it is no directory. */
   rename(from: string, to: string): void
-  /** A second name for a file: `EEXIST` if the name is taken, which makes it a test and a claim in one. */
-  link(existing: string, path: string): void
   /** Makes a directory and its parents, 0700. */
   makeDirectory(path: string): void
   /** Removes a file or a tree; fine if it isn't there. */
@@ -63,6 +72,7 @@ export interface Files {
 export interface FileStat {
   readonly kind: 'file' | 'directory' | 'other'
   readonly uid: number
+  readonly gid: number
   /** The permission bits, `0o7777`. */
   readonly mode: number
   readonly size: number
@@ -86,7 +96,10 @@ export interface Processes {
    * child that matters: the server that this process becomes would never reap it. Resolves when it is on its way.
    */
   startDetached(argv: readonly [string, ...string[]], env: Environment): Promise<void>
-  /** Runs a program to its end, without a shell, stdin at `/dev/null`, in a process group that a time-out kills. */
+  /**
+   * Runs a program to its end, without a shell, stdin at `/dev/null`, in a process group that a time-out kills. What
+   * the program itself left running in the background when it ended is not waited for, and goes on: it may be an agent.
+   */
   run(program: Program): Promise<Finished>
   /**
    * Has this done when SIGINT, SIGTERM or SIGHUP would end this process, which ends by that signal thereafter.
@@ -107,6 +120,8 @@ export interface Program {
   readonly env: Environment
   readonly cwd: string
   readonly timeoutMs: number
+  /** A program of the user's, which may wait for ever: its process group is killed when this process ends, however. */
+  readonly endsWithUs?: true
   /** What to give on stdin instead of nothing. */
   readonly input?: Uint8Array
 }

@@ -33,8 +33,10 @@ const LAYERS = [
   ['registry/load.ts', 'registry'],
   ['secrets'],
   ['report'],
-  ['permissions.ts', 'audit.ts'],
+  ['audit.ts'],
+  ['permissions.ts', 'lock.ts'],
   [
+    'complaint.ts',
     'directories.ts',
     'invocation.ts',
     'known-tokens.ts',

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type AuditEvent, audit, auditLog, auditLogs, client } from '../src/audit.ts'
@@ -113,9 +122,42 @@ describe('the audit log', () => {
     const fail = () => {
       throw errno(code)
     }
-    const { world } = testHome({ files: filesWith({ append: fail, makeDirectory: fail, rename: fail }) })
+    const { world } = testHome({ files: filesWith({ appendLine: fail, makeDirectory: fail, rename: fail }) })
     audit(world, EVENT)
     audit({ ...world, env: {} }, EVENT)
+  })
+
+  test('after a line that a full disk has cut off goes on in a new one', () => {
+    const { world } = testHome()
+    audit(world, EVENT)
+    writeFileSync(auditLog(world), `${readFileSync(auditLog(world), 'utf8')}{"time":"2026-01-0`)
+    audit(world, EVENT)
+    audit(world, EVENT)
+    const lines = readFileSync(auditLog(world), 'utf8').split('\n')
+    const events = lines.map((line) => (line.endsWith('}') ? (JSON.parse(line) as { event: string }).event : line))
+    expect(events).toEqual(['refresh', '{"time":"2026-01-0', 'refresh', 'refresh', ''])
+  })
+
+  test('is not written where others can write, and the caller is told', () => {
+    const { world } = testHome()
+    expect(audit(world, EVENT)).toBeUndefined()
+    const directory = join(auditLog(world), '..')
+    chmodSync(directory, 0o777)
+    const told = { message: `refusing the state directory "${directory}": others can write it (mode 0777)` }
+    expect(audit(world, EVENT)).toMatchObject({ ...told, hint: `chmod go-w ${directory}` })
+    expect(read(world)).toHaveLength(1)
+  })
+
+  test('is no link: what one leads to is let alone', () => {
+    const { home, world } = testHome()
+    mkdirSync(join(auditLog(world), '..'), { recursive: true, mode: 0o700 })
+    writeFileSync(join(home, 'target'), 'x\n')
+    symlinkSync(join(home, 'target'), auditLog(world))
+    expect(audit(world, EVENT)).toMatchObject({
+      message: `refusing the audit log "${auditLog(world)}": is not a regular file`,
+      hint: `remove it: rm ${auditLog(world)}`,
+    })
+    expect(readFileSync(join(home, 'target'), 'utf8')).toBe('x\n')
   })
 
   test('that cannot be rotated is written on', () => {

@@ -1,7 +1,8 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { assertOnlyOwnerReads, assertOnlyOwnerWrites, shellWord } from '../src/permissions.ts'
+import type { FileStat, World } from '../src/world.ts'
 import { temporaryDirectory } from './temporary.ts'
 import { testWorld } from './world.ts'
 
@@ -38,6 +39,48 @@ test('a directory in which everybody can replace the file is refused, unless it 
   expect(() => writes(file(0o600, 0o1777))).not.toThrow()
 })
 
+/** The same with other facts about its directory. */
+function inDirectory(path: string, facts: Partial<FileStat>): World {
+  const stat: World['files']['stat'] = (other) => {
+    const found = world.files.stat(other)
+    return other === dirname(path) && found !== undefined ? { ...found, ...facts } : found
+  }
+  return testWorld({ files: { ...world.files, stat } })
+}
+
+test.each([
+  [{ mode: 0o770, gid: world.uid + 4711 }, 'g'],
+  [{ mode: 0o2775, gid: world.uid + 4711 }, 'g'],
+  [{ mode: 0o777, gid: world.uid + 4711 }, 'go'],
+  [{ mode: 0o777, gid: world.uid }, 'o'],
+])('a directory of %o in which others can replace the file is refused, with the chmod', (facts, who) => {
+  const path = file(0o600)
+  expect(() => writes(path, inDirectory(path, facts))).toThrow(
+    expect.objectContaining({
+      message: `refusing registry "${path}": others can replace it (its directory has mode 0${facts.mode.toString(8).slice(-3)})`,
+      hint: `chmod ${who}-w ${dirname(path)}`,
+      exitCode: 2,
+    }),
+  )
+})
+
+test.each([
+  ["the user's private group", { mode: 0o775, gid: world.uid }],
+  ["root's group", { mode: 0o775, gid: 0 }],
+  ['nobody, for it is sticky', { mode: 0o1777, gid: world.uid + 4711 }],
+  ['root', { mode: 0o755, uid: 0 }],
+])('a directory that can be written by %s besides is fine', (_, facts) => {
+  const path = file(0o600)
+  expect(() => writes(path, inDirectory(path, facts))).not.toThrow()
+})
+
+test("a file in somebody else's directory is refused", () => {
+  const path = file(0o600)
+  expect(() => writes(path, inDirectory(path, { uid: world.uid + 4711 }))).toThrow(
+    `others can replace it (its directory belongs to user ${world.uid + 4711})`,
+  )
+})
+
 test.each([0o600, 0o400])('mode %o may hold a key', (mode) => {
   expect(() => reads(file(mode))).not.toThrow()
 })
@@ -52,7 +95,9 @@ test("somebody else's file is refused; root's is fine, also where its group may 
   const stat = world.files.stat(path)
   if (stat === undefined) throw new Error('no file')
   const other = testWorld({ uid: 4242 })
-  expect(() => assertOnlyOwnerReads(other, path, { ...stat, uid: 4711 }, 'key file')).toThrow('it belongs to user 4711')
+  expect(() => assertOnlyOwnerReads(other, path, { ...stat, uid: 4711 }, 'key file')).toThrow(
+    expect.objectContaining({ message: `refusing key file "${path}": it belongs to user 4711`, exitCode: 1 }),
+  )
   expect(() => assertOnlyOwnerWrites(other, path, { ...stat, uid: 4711 }, 'registry')).toThrow(
     'it belongs to user 4711',
   )

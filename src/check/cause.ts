@@ -1,6 +1,6 @@
 import type { Limits, ServerEntry } from '../registry/entry.ts'
+import { seconds } from '../span.ts'
 import type { World } from '../world.ts'
-import { seconds } from './clients.ts'
 import type { Conversation } from './mcp-client.ts'
 
 /** Why a server failed, where that can be told, and what mends it. */

@@ -1,5 +1,6 @@
 import { LaunchError } from '../errors.ts'
 import { didYouMean } from '../nearest.ts'
+import { seconds } from '../span.ts'
 import type { Environment } from '../world.ts'
 
 /**
@@ -105,9 +106,4 @@ export function profileWords(client: ClientProfile, deadlineMs: number | undefin
   }[typeof client.passes === 'string' ? client.passes : 'some']
   const limit = deadlineMs === undefined ? 'no time limit is known' : `servers have ${seconds(deadlineMs)} to get ready`
   return `${passed}; ${limit}`
-}
-
-/** `10 s`, `1.5 s`. */
-export function seconds(milliseconds: number): string {
-  return `${Math.round(milliseconds / 100) / 10} s`
 }

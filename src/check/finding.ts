@@ -46,12 +46,12 @@ export function errorFindings(
   severity: Severity = 'error',
 ): Finding[] {
   const errors = error instanceof LaunchErrors ? error.errors : [error]
-  return errors.map(({ what, why = '', hint, code, ...named }) => ({
+  return errors.map(({ what, why = '', detail, hint, code, ...named }) => ({
     severity,
     area,
     subject: named.subject ?? (what.includes(`"${subject}"`) ? subject : ''),
     what,
-    why,
+    why: [why, detail].filter((part) => part !== undefined && part !== '').join(': '),
     ...(hint === undefined ? {} : { action: hint }),
     ...(severity === 'error' ? { code } : {}),
   }))

@@ -1,13 +1,12 @@
 import type { ServerEntry } from '../registry/entry.ts'
+import { RENEW_AFTER } from '../secrets/cache/freshness.ts'
 import type { Wanted } from '../secrets/cache/policy.ts'
 import { allWanted, type Context, specsOf } from '../secrets/open.ts'
+import { isOnePassword } from '../secrets/ref.ts'
 import type { World } from '../world.ts'
 import { count, type Finding } from './finding.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
-
-/** A value is renewed behind a launch in the last quarter of its time (secrets/cache/freshness.ts). */
-const SHARE_OF_TTL = 0.75
 
 /**
  * Reads a day per account: personal and families 1,000, Teams 5,000, Business 50,000; and an hour per token 1,000 or,
@@ -26,7 +25,7 @@ export function onepasswordUse(
   servers: readonly ServerEntry[],
 ): Omit<Finding, 'area'> | undefined {
   const specs = servers.flatMap((server) => specsOf(server).map(([, spec]) => spec))
-  const wanted = allWanted(world, context, specs).filter(({ ref }) => ref.kind === 'op' || ref.kind === 'op-env')
+  const wanted = allWanted(world, context, specs).filter(({ ref }) => isOnePassword(ref))
   if (wanted.length === 0) return undefined
   const cached = wanted.flatMap((item) => (item.policy.kind === 'time' ? refreshes(item.policy.ttlMs) : []))
   const reads = cached.reduce((sum, times) => sum + times, 0)
@@ -60,5 +59,5 @@ function requestsOf(wanted: readonly Wanted[]): number {
 }
 
 function refreshes(ttlMs: number): number {
-  return Math.ceil(DAY_MS / Math.max(1, ttlMs * SHARE_OF_TTL))
+  return Math.ceil(DAY_MS / Math.max(1, ttlMs * RENEW_AFTER))
 }

@@ -8,7 +8,7 @@ import { defaultKeyFiles } from '../secrets/age/key-places.ts'
 import { places } from '../secrets/cache/places.ts'
 import { type Context, specsOf } from '../secrets/open.ts'
 import { resolvePath } from '../secrets/path.ts'
-import type { Ref } from '../secrets/ref.ts'
+import { isOnePassword, type Ref } from '../secrets/ref.ts'
 import type { FileStat, World } from '../world.ts'
 import { count, errorFindings, type Report } from './finding.ts'
 
@@ -73,7 +73,7 @@ function ownFiles(world: World): Watched[] {
 /** Keys, tokens and secrets of the user's, and the encrypted files that somebody could replace. */
 function usedFiles(world: World, { settings, registryPath }: Context, servers: readonly ServerEntry[]): Watched[] {
   const refs = servers.flatMap((server) => specsOf(server).map(([, { from }]) => from))
-  const usesOp = refs.some(({ kind }) => kind === 'op' || kind === 'op-env')
+  const usesOp = refs.some(isOnePassword)
   const usesAge = refs.some(({ kind }) => kind === 'sops' || kind === 'age')
   const given = world.env['SOPS_AGE_KEY_FILE']
   const keyFiles = [...(given?.startsWith('/') ? [given] : []), ...defaultKeyFiles(world)]

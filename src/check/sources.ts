@@ -3,7 +3,7 @@ import type { SecretSpec, ServerEntry } from '../registry/entry.ts'
 import { isBlocked } from '../secrets/cache/cooldown.ts'
 import { readMeta } from '../secrets/cache/meta.ts'
 import { places } from '../secrets/cache/places.ts'
-import { type Context, innerSource, specsOf } from '../secrets/open.ts'
+import { allWanted, type Context, innerSource, specsOf } from '../secrets/open.ts'
 import type { Ref } from '../secrets/ref.ts'
 import type { Outcome } from '../secrets/source.ts'
 import { span } from '../span.ts'
@@ -34,11 +34,12 @@ export async function checkSources(
 ): Promise<ReadonlyMap<string, Outcome>> {
   const specs = servers.flatMap((server) => specsOf(server).map(([, spec]) => spec))
   const outcomes = new Map<string, Outcome>()
+  const source = innerSource(world, context)
   await Promise.all(
     questions(specs).map(async (question) => {
-      if (isRateLimited(world, question, report)) return
+      if (isRateLimited(world, context, question, report)) return
       const startedAt = world.now()
-      const answers = await innerSource(world, context).resolve(question.refs, startedAt + LIMIT_MS)
+      const answers = await source.resolve(question.refs, startedAt + LIMIT_MS)
       for (const [text, outcome] of answers) outcomes.set(text, outcome)
       judge(question, answers, specs, { tookMs: world.now() - startedAt, context }, report)
     }),
@@ -73,9 +74,11 @@ export function sourceName(ref: Ref): string {
   }
 }
 
-function isRateLimited(world: World, { name, refs: [first] }: Question, report: Report): boolean {
-  if (first?.kind !== 'op' && first?.kind !== 'op-env') return false
-  const block = readMeta(world, places(world)).sources[first.kind]
+function isRateLimited(world: World, context: Context, { name, refs: [from] }: Question, report: Report): boolean {
+  if (from === undefined) return false
+  const [item] = allWanted(world, context, [{ from, as: 'env', required: true }])
+  if (item?.source === undefined) return false
+  const block = readMeta(world, places(world)).sources[item.source]
   if (!isBlocked(block, world.now()) || block.refusal !== 'rate-limited') return false
   report({
     severity: 'error',

@@ -1,6 +1,6 @@
 import type { Limits, ServerEntry } from '../registry/entry.ts'
+import { seconds } from '../span.ts'
 import { type Cause, type Ended, limitCause } from './cause.ts'
-import { seconds } from './clients.ts'
 import { count, type Finding, type Handshake } from './finding.ts'
 import { codeOf, type LauncherWords, launcherSentence, launcherWords } from './launcher-words.ts'
 import type { Conversation } from './mcp-client.ts'

@@ -1,7 +1,8 @@
 import { check as checkAll } from '../check/check.ts'
 import { clientNamed } from '../check/clients.ts'
 import { exitStatus, type Finding } from '../check/finding.ts'
-import { ERASE, findingText, progressText, summaryText } from '../report/check.ts'
+import { findingText, summaryText } from '../report/check.ts'
+import { LiveOutput } from '../report/live-output.ts'
 import type { World } from '../world.ts'
 
 export interface CheckOptions {
@@ -19,12 +20,8 @@ export interface CheckOptions {
 export async function check(world: World, servers: readonly string[], options: CheckOptions): Promise<number> {
   const client = options.as === undefined ? undefined : clientNamed(options.as)
   const { terminal } = world
-  const isLive = terminal.stdoutIsTerminal && !options.json
+  const output = options.json ? undefined : new LiveOutput(terminal)
   const findings: Finding[] = []
-  let progress = ''
-  const show = (text: string): void => {
-    if (!options.json) terminal.writeOut(`${isLive ? ERASE : ''}${text}${progress}`)
-  }
   const request = {
     servers,
     ...(options.registry === undefined ? {} : { registry: options.registry }),
@@ -33,16 +30,12 @@ export async function check(world: World, servers: readonly string[], options: C
   await checkAll(world, request, {
     report: (finding) => {
       findings.push(finding)
-      show(findingText(finding))
+      output?.write(findingText(finding))
     },
-    doing: (what) => {
-      if (!isLive) return
-      progress = progressText(what)
-      terminal.writeOut(progress)
-    },
+    doing: (what) => output?.doing(`checking ${what}`),
   })
-  progress = ''
-  show(summaryText(findings))
+  output?.doing(undefined)
+  output?.write(summaryText(findings))
   const exitCode = exitStatus(findings)
   if (options.json) terminal.writeOut(`${JSON.stringify({ exitCode, findings }, null, 2)}\n`)
   return exitCode

@@ -67,9 +67,9 @@ async function supersededBy(
     const registry = loadRegistry(world, path)
     const names = await supersededSecrets(world, { registryPath: path, settings: registry.settings })
     return {
-      of({ server, since }) {
+      of({ server, ...launch }) {
         const entry = registry.servers.get(server)
-        return entry === undefined ? [] : names(entry, since)
+        return entry === undefined ? [] : names(entry, launch)
       },
       notes: [],
     }

@@ -1,5 +1,7 @@
+import { EXIT } from '../errors.ts'
 import { inspectHost } from '../launch/host.ts'
 import { noteText } from '../report/messages.ts'
+import { installedText, isWell, removedText, statusText } from '../report/timer.ts'
 import { readMeta } from '../secrets/cache/meta.ts'
 import { places } from '../secrets/cache/places.ts'
 import type { Wanted } from '../secrets/cache/policy.ts'
@@ -9,7 +11,7 @@ import { span } from '../span.ts'
 import { chooseScheduler } from '../timer/choose.ts'
 import { refreshJob } from '../timer/job.ts'
 import { missingCredentials } from '../timer/missing-credentials.ts'
-import { installedText, isWell, removedText, statusText } from '../timer/text.ts'
+import { scheduleForAll } from '../timer/schedule.ts'
 import type { World } from '../world.ts'
 import { type Selection, select } from './secrets/selection.ts'
 
@@ -25,16 +27,17 @@ export interface TimerOptions {
 export async function timerInstall(world: World, options: TimerOptions): Promise<void> {
   const selection = select(world, [], options.registry)
   const { registryPath, settings } = selection.context
-  const job = refreshJob(world, registryPath, settings.cache.ttlMs)
+  const items = refreshed(world, selection)
+  const { schedule, shortestMs } = scheduleForAll(settings.cache.ttlMs, items)
+  const job = refreshJob(world, registryPath, schedule)
   const scheduler = await chooseScheduler(world, inspectHost(world))
   const installed = await scheduler.install(job)
-  const { schedule } = job
   const notes = [
     ...(installed.line === undefined ? [] : [`${installed.why}: add this line to your crontab, with crontab -e`]),
-    ...(schedule.isTooSlow
-      ? [`values live ${span(settings.cache.ttlMs)}, and every ${span(schedule.stepMs)} is the most a timer asks`]
+    ...(schedule.stepMs + schedule.spreadMs >= shortestMs
+      ? [`some values live ${span(shortestMs)} and expire between two runs, every ${span(schedule.stepMs)}`]
       : []),
-    ...missingCredentials(refreshed(world, selection), settings, world.env),
+    ...missingCredentials(items, settings, world.env, Object.keys(job.env)),
   ]
   for (const note of notes) world.terminal.writeError(noteText(note))
   print(world, options, { ...installed, everyMs: schedule.stepMs, notes }, installedText(installed, schedule))
@@ -58,7 +61,7 @@ export async function timerStatus(world: World, options: TimerOptions): Promise<
   const scheduler = await chooseScheduler(world, inspectHost(world))
   const report = { ...(await scheduler.status()), failing: failing(readMeta(world, places(world)), items) }
   print(world, options, report, statusText(report, world.now()))
-  return isWell(report) ? 0 : 1
+  return isWell(report) ? 0 : EXIT.failure
 }
 
 /** What a scheduled refresh asks for. */

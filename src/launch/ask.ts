@@ -1,4 +1,4 @@
-import { audit } from '../audit.ts'
+import { audit, type Held } from '../audit.ts'
 import { LaunchError } from '../errors.ts'
 import type { Registered, SecretSpec, ServerEntry } from '../registry/entry.ts'
 import type { CacheState } from '../secrets/cache/cached-source.ts'
@@ -15,6 +15,8 @@ export interface SecretState {
   readonly spec: SecretSpec
   readonly outcome: Outcome | 'not asked'
   readonly cache?: CacheState
+  /** Of a value that is in the cache. */
+  readonly held?: Held
   /** For one that wasn't asked: why not, and what the cache has. */
   readonly remark?: string
 }
@@ -32,12 +34,12 @@ export const askForLaunch: Ask = async (world, registered) => {
   const specs = specsOf(registered.server)
   if (specs.length === 0) return { states: [], notes: [] }
   const notes: string[] = []
-  const seen = new Map<string, CacheState>()
+  const seen = new Map<string, Pick<SecretState, 'cache' | 'held'>>()
   const all = specs.map(([, spec]) => spec)
   const source = secretSource(world, registered, all, {
     startFetch: (nonces) => startFetch(world, registered, nonces),
     note: (text) => notes.push(text),
-    seen: (ref, state) => seen.set(ref.text, state),
+    seen: (ref, cache, dates) => seen.set(ref.text, { cache, ...heldOf(world, cache, dates) }),
     onDamage: (file, why) => audit(world, { event: 'damage', file, why }),
   })
   const outcomes = await source.resolve(
@@ -45,11 +47,21 @@ export const askForLaunch: Ask = async (world, registered) => {
     deadline(world, registered),
   )
   const states = specs.flatMap(([name, spec]): SecretState[] => {
-    const cache = seen.get(spec.from.text)
     const outcome = outcomes.get(spec.from.text) ?? 'not asked'
-    return opened(registered.server, { name, spec, outcome, ...(cache === undefined ? {} : { cache }) })
+    return opened(registered.server, { name, spec, outcome, ...seen.get(spec.from.text) })
   })
   return { states, notes }
+}
+
+const HASH_CHARACTERS = 12
+
+/** What was fetched apart has come just now: no later value was there. */
+function heldOf(world: World, state: CacheState, dates: Held | undefined): { held?: Held } {
+  if (state === 'not cached' || state === 'failed') return {}
+  if (dates === undefined) return { held: { changedAt: world.now() } }
+  const { changedAt, contentHash } = dates
+  const hash = contentHash === undefined ? {} : { contentHash: contentHash.slice(0, HASH_CHARACTERS) }
+  return { held: { changedAt, ...hash } }
 }
 
 /** A whole environment becomes its variables. */

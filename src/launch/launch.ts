@@ -1,5 +1,5 @@
 import { audit, client } from '../audit.ts'
-import { throwAll } from '../errors.ts'
+import { type LaunchError, throwAll } from '../errors.ts'
 import type { ClientWatch, NoWatch } from '../lifecycle/client-watch.ts'
 import { cleanUpBehind } from '../lifecycle/earlier-servers.ts'
 import { bootId } from '../proc.ts'
@@ -24,13 +24,19 @@ export async function launch(world: World, registered: Registered, extraArgs: re
   for (const note of plan.notes) world.terminal.writeError(noteText(note))
   await cleanUpBehind(world, host, plan.scope?.watch)
   return execute(world, plan, () => {
-    recordLaunch(world, plan, secrets)
+    const refused = recordLaunch(world, plan, secrets)
+    if (refused !== undefined) sayOnce(world, plan, refused)
     prepareLog(world, registered.server)
   })
 }
 
-function recordLaunch(world: World, plan: Plan, secrets: readonly SecretState[]): void {
-  audit(world, {
+/** The cache has said the same already, if it was asked. */
+function sayOnce(world: World, { notes }: Plan, { message, hint }: LaunchError): void {
+  if (!notes.some((note) => note.startsWith(message))) world.terminal.writeError(noteText(`${message} (${hint})`))
+}
+
+function recordLaunch(world: World, plan: Plan, secrets: readonly SecretState[]): LaunchError | undefined {
+  return audit(world, {
     event: 'launch',
     server: plan.server,
     start: processStart(world, world.pid) ?? 0,
@@ -40,6 +46,7 @@ function recordLaunch(world: World, plan: Plan, secrets: readonly SecretState[])
       .filter(({ origin }) => origin === 'registry' || origin === 'secret')
       .map(({ name }) => name),
     cache: Object.fromEntries(secrets.map(({ name, cache }) => [name, cache ?? 'not cached'])),
+    held: Object.fromEntries(secrets.flatMap(({ spec, held }) => (held === undefined ? [] : [[spec.from.text, held]]))),
     ...(plan.scope === undefined ? {} : { unit: plan.scope.unit, ...binding(plan.scope.watch) }),
   })
 }

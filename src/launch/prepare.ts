@@ -138,5 +138,5 @@ function plannedSecret({ name, spec, outcome }: SecretState): PlannedSecret[] {
 }
 
 function missingNote({ name, outcome }: SecretState): string[] {
-  return outcome instanceof LaunchError ? [`optional secret ${name} is missing: ${outcome.message}`] : []
+  return outcome instanceof LaunchError ? [`optional secret ${name} is missing: ${outcome.shown}`] : []
 }

@@ -1,4 +1,5 @@
 import type { SystemTool } from '../build.ts'
+import { complaintOf } from '../complaint.ts'
 import { configHome } from '../directories.ts'
 import { bindingTo, type ClientWatch, NO_SCOPE, type NoWatch } from '../lifecycle/client-watch.ts'
 import { statOf } from '../programs.ts'
@@ -181,13 +182,9 @@ function runTrial(world: World, file: string, args: readonly string[], env: Envi
   return world.processes.run({ file, args, env: { LC_ALL: 'C', ...env }, cwd: '/', timeoutMs: TRIAL_TIMEOUT_MS })
 }
 
-function failureOf({ end, stderr }: Finished, tool: SystemTool): Attempt {
-  if (end.kind === 'exit' && end.code === 0) return undefined
-  const said = stderr.trim().split('\n').at(-1)
-  if (said !== undefined && said !== '') return said.slice(0, 200)
-  if (end.kind === 'exit') return `${tool} ended with ${end.code}`
-  if (end.kind === 'not-started') return `${tool} can't be started (${end.errno})`
-  return end.kind === 'timeout' ? `${tool} didn't answer within ${TRIAL_TIMEOUT_MS / 1000} s` : `${tool} was killed`
+function failureOf(finished: Finished, tool: SystemTool): Attempt {
+  const { end } = finished
+  return end.kind === 'exit' && end.code === 0 ? undefined : complaintOf(tool, finished)
 }
 
 /**

@@ -1,4 +1,4 @@
-import { auditLogs } from '../audit.ts'
+import { auditLogs, type Held } from '../audit.ts'
 import { bootId } from '../proc.ts'
 import { processStart } from '../process-start.ts'
 import type { World } from '../world.ts'
@@ -14,6 +14,8 @@ export interface Launch {
   readonly since: number
   /** Its scope, if it has one. */
   readonly unit?: string
+  /** By reference: which of its values it was started with; undefined in a line of an older version. */
+  readonly held?: Readonly<Record<string, Held>>
   readonly client?: { readonly pid: number; readonly program?: string }
 }
 
@@ -34,6 +36,11 @@ export function runningLaunches(world: World, all = launches(world)): Launch[] {
   return all.filter((launch) => isRunning(world, launch))
 }
 
+/** Why none may be found, for people; undefined where they are. */
+export function whyUnseen({ platform }: World): string | undefined {
+  return platform === 'linux' ? undefined : `running servers can't be told from others here: ${platform} has no /proc`
+}
+
 function isRunning(world: World, { pid, start }: Pick<Launch, 'pid' | 'start'>): boolean {
   return start !== 0 && processStart(world, pid) === start
 }
@@ -49,13 +56,14 @@ function lines(world: World, path: string): string[] {
 function launchOf(line: string, ofBoot: string): Launch | undefined {
   if (!line.includes('"event":"launch"')) return undefined
   try {
-    const { server, pid, start, boot, time, unit, client } = JSON.parse(line) as Launch &
+    const { server, pid, start, boot, time, unit, held, client } = JSON.parse(line) as Launch &
       Record<'boot' | 'time', string>
     if (boot !== ofBoot) return undefined
     if (typeof server !== 'string' || !Number.isInteger(pid) || !Number.isInteger(start)) return undefined
     return {
       ...{ server, pid, start, since: Date.parse(time) },
       ...(typeof unit === 'string' ? { unit } : {}),
+      ...(typeof held === 'object' && held !== null ? { held } : {}),
       ...(Number.isInteger(client?.pid) ? { client: client as NonNullable<Launch['client']> } : {}),
     }
   } catch {

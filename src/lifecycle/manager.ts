@@ -1,6 +1,7 @@
 import { dirname } from 'node:path'
+import { complaintOf } from '../complaint.ts'
 import { findSystemTool } from '../programs.ts'
-import type { World } from '../world.ts'
+import type { Environment, World } from '../world.ts'
 
 /** What of the machine decides whether the user manager can be asked; a `Host` is one. */
 export interface ManagerHost {
@@ -9,7 +10,7 @@ export interface ManagerHost {
   readonly tools: { readonly 'systemd-run'?: string }
 }
 
-/** How one call of `systemctl --user` ended. */
+/** How one call of a tool such as `systemctl --user` ended. */
 export interface Answer {
   readonly ok: boolean
   readonly stdout: string
@@ -28,18 +29,24 @@ export function userManager(world: World, host: ManagerHost): Systemctl | { read
   const beside = host.tools['systemd-run'] === undefined ? [] : [dirname(host.tools['systemd-run'])]
   const program = findSystemTool(world, 'systemctl', beside)
   if (program === undefined) return { why: 'no systemctl here' }
-  // Times and words as they are read here; a bus of the client's own is nobody's manager.
-  const env = { LC_ALL: 'C', TZ: 'UTC', SYSTEMD_COLORS: '0', XDG_RUNTIME_DIR: runtimeDirectory ?? '' }
+  const words = { LC_ALL: 'C', TZ: 'UTC', SYSTEMD_COLORS: '0' }
+  // Not all of the client's environment: a bus of its own is nobody's manager.
+  const env = { ...unitPlaces(world), ...words, XDG_RUNTIME_DIR: runtimeDirectory ?? '' }
   return async (args, timeoutMs) => {
-    const { end, stdout, stderr } = await world.processes.run({
+    const finished = await world.processes.run({
       file: program,
       args: ['--user', '--no-pager', ...args],
       env,
       cwd: '/',
       timeoutMs,
     })
-    const ok = end.kind === 'exit' && end.code === 0
-    const said = stderr.trim().split('\n').at(-1) || (end.kind === 'exit' ? `exit status ${end.code}` : end.kind)
-    return { ok, stdout: stdout.toString(), complaint: ok ? '' : `systemctl: ${said.slice(0, 200)}` }
+    const ok = finished.end.kind === 'exit' && finished.end.code === 0
+    return { ok, stdout: finished.stdout.toString(), complaint: ok ? '' : complaintOf('systemctl', finished) }
   }
+}
+
+/** `systemctl enable` looks for the user's units by itself. */
+function unitPlaces({ env }: World): Environment {
+  const names = ['HOME', 'XDG_CONFIG_HOME', 'XDG_DATA_HOME']
+  return Object.fromEntries(names.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])))
 }

@@ -2,7 +2,7 @@ import { LaunchError } from '../errors.ts'
 import { programOf } from '../proc.ts'
 import { processStart } from '../process-start.ts'
 import type { World } from '../world.ts'
-import { type Launch, launches, runningLaunches } from './launches.ts'
+import { type Launch, launches, runningLaunches, whyUnseen } from './launches.ts'
 import { type ManagerHost, type Systemctl, userManager } from './manager.ts'
 import { type Process, ProcessTable, workOf } from './processes.ts'
 import { mayBeServed } from './served.ts'
@@ -49,6 +49,8 @@ export interface RunningServer {
   readonly idleMs?: number
   /** Milliseconds since the epoch. */
   readonly since: number
+  /** Which values of its secrets it was started with, by reference, where that is known. */
+  readonly held?: Launch['held'] | undefined
   readonly memory: Usage
   readonly tasks: Usage
   /** How long systemd waits between SIGTERM and SIGKILL. */
@@ -110,8 +112,8 @@ function launchesOrWhy(world: World): { readonly launches: Launch[]; readonly wh
 }
 
 function notes(world: World, complaint: string | undefined, noLog: string | undefined): string[] {
-  if (world.platform !== 'linux')
-    return [`running servers can't be told from others here: ${world.platform} has no /proc`]
+  const why = whyUnseen(world)
+  if (why !== undefined) return [why]
   return [
     ...(complaint === undefined
       ? []
@@ -140,6 +142,7 @@ function scopedServer(view: View, unit: ServerUnit): RunningServer {
     ...condition(processes, why, unit.isStopping),
     work: workOf(world, processes),
     since: launch?.since ?? unit.since ?? world.now(),
+    held: launch?.held,
     isBound: unit.client !== undefined,
     ...usageOf(world, processes, unit),
     stopTimeoutMs: unit.stopTimeoutMs,
@@ -156,6 +159,7 @@ function bareServer({ world, table }: View, launch: Launch): RunningServer | und
     ...condition(processes, leftBehind(world, processes, leader, client), false),
     work: workOf(world, processes),
     since: launch.since,
+    held: launch.held,
     isBound: false,
     ...usageOf(world, processes, undefined),
     stopTimeoutMs: undefined,

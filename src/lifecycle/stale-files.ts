@@ -1,4 +1,6 @@
-import { cacheDirectory } from '../directories.ts'
+import { cacheDirectory, stateDirectory } from '../directories.ts'
+import { CLAIM } from '../lock.ts'
+import { DRAFT } from '../machine/files.ts'
 import type { World } from '../world.ts'
 import { isClientAlive } from './servers.ts'
 
@@ -10,11 +12,13 @@ export interface StaleFile {
 
 /** `SERVER.PID.START`, of `launch/secret-files.ts`; a start of 0 tells nothing. */
 const SECRETS = /^[a-z0-9][a-z0-9._-]*\.([1-9]\d*)\.([1-9]\d*)$/
-/** `PID.START`, and what making it left, of the client watches of earlier versions. */
-const MARKER = /^([1-9]\d*)\.([1-9]\d*)(?:\.new|\.lock(?:\.[0-9a-f]{24}(?:\.claim)?\.tmp(?:\.\d+\.tmp)?)?)?$/
-/** The cache's files, while they are written (`machine/files.ts`, `secrets/cache/lock.ts`). */
-const DRAFT =
-  /^(?:secrets\.(?:enc|meta|lock)|host\.json|[0-9a-f]{64}\.[\w.+-]+\.jsonl)(?:\.[0-9a-f]{24}(?:\.claim)?\.tmp)?(?:\.(\d+)\.tmp)?$/
+/** `PID.START`: with `.new` of `earlier-servers.ts`, otherwise of the client watches of earlier versions. */
+const MARKER = /^([1-9]\d*)\.([1-9]\d*)(?:\.new|\.lock)?$/
+/** The pipes of `launch/log.ts`. */
+const LOG_PIPE = /^[a-z0-9][a-z0-9._-]*\.log\.([1-9]\d*)\.fifo(?:\.journal)?$/
+/** The files of the cache, the key and the locks: what is written whole. */
+const WRITTEN =
+  /^(?:secrets\.(?:enc|meta)|host\.json|machine\.key|[0-9a-f]{64}\.[\w.+-]+\.jsonl|(?:secrets|fetch-[0-9a-f]{16}|machine\.key)\.lock|\.check)$/
 /** Writing takes milliseconds. */
 const DRAFT_MS = 600_000
 const OTHERS = 0o077
@@ -33,7 +37,10 @@ export function staleFiles(world: World, runtimeDirectory: string | undefined): 
     ...own
       .map((root) => `${root}/clients`)
       .flatMap((directory) => (isPrivate(world, directory) ? markers(world, directory) : [])),
-    ...drafts(world, cacheDirectory(world)),
+    ...[cacheDirectory(world), `${cacheDirectory(world)}/registry`, stateDirectory(world)].flatMap((directory) =>
+      drafts(world, directory),
+    ),
+    ...logPipes(world, `${stateDirectory(world)}/logs`),
   ]
 }
 
@@ -49,7 +56,7 @@ function secretDirectories(world: World, root: string): StaleFile[] {
 
 function markers(world: World, directory: string): StaleFile[] {
   return names(world, directory).flatMap((name) => {
-    const [, pid, start] = MARKER.exec(name) ?? []
+    const [, pid, start] = MARKER.exec(DRAFT.exec(name)?.[1] ?? CLAIM.exec(name)?.[1] ?? name) ?? []
     const path = `${directory}/${name}`
     if (pid === undefined || !isOwnFile(world, path)) return []
     if (isClientAlive(world, { pid: Number(pid), start: Number(start) })) return []
@@ -58,16 +65,26 @@ function markers(world: World, directory: string): StaleFile[] {
 }
 
 function drafts(world: World, directory: string): StaleFile[] {
-  if (world.files.lstat(directory)?.uid !== world.uid) return []
+  if (lstat(world, directory)?.uid !== world.uid) return []
   return names(world, directory).flatMap((name) => {
-    const match = name.endsWith('.tmp') ? DRAFT.exec(name) : null
+    const [, file = '', pid] = DRAFT.exec(name) ?? CLAIM.exec(name) ?? []
     const path = `${directory}/${name}`
-    if (match === null || !isOwnFile(world, path)) return []
-    const pid = match[1]
+    if (!WRITTEN.test(file) || !isOwnFile(world, path)) return []
     if (pid !== undefined && !world.processes.isAlive(Number(pid)))
       return [{ path, why: `its writer (pid ${pid}) has ended` }]
-    const ageMs = world.now() - (world.files.lstat(path)?.modifiedMs ?? world.now())
+    const ageMs = world.now() - (lstat(world, path)?.modifiedMs ?? world.now())
     return ageMs > DRAFT_MS ? [{ path, why: 'it was begun long ago and never finished' }] : []
+  })
+}
+
+/** The server has the pid of the launcher, and its start removes them. */
+function logPipes(world: World, directory: string): StaleFile[] {
+  return names(world, directory).flatMap((name) => {
+    const [, pid] = LOG_PIPE.exec(name) ?? []
+    const path = `${directory}/${name}`
+    const stat = pid === undefined ? undefined : lstat(world, path)
+    if (stat?.kind !== 'other' || stat.uid !== world.uid || world.processes.isAlive(Number(pid))) return []
+    return [{ path, why: `the server it was made for (pid ${pid}) has ended` }]
   })
 }
 

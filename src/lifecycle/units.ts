@@ -69,9 +69,10 @@ export function parseUnits(shown: string): Units {
   }
 }
 
-type Properties = Readonly<Record<string, string>>
+export type Properties = Readonly<Record<string, string>>
 
-function propertiesOf(text: string): Properties {
+/** Of one unit as `systemctl show` prints it. */
+export function propertiesOf(text: string): Properties {
   return Object.fromEntries(
     text.split('\n').flatMap((line) => {
       const [, name, value] = /^(\w+)=(.*)$/.exec(line) ?? []
@@ -123,8 +124,11 @@ function amount(text: string | undefined): number | undefined {
   return number < 2 ** 63 ? number : undefined
 }
 
-/** `Fri 2026-11-20 09:38:09 UTC`, with a fraction of a second in some formats; empty or `n/a` for never. */
-function timeOf(text: string | undefined): number | undefined {
+/**
+ * `Fri 2026-11-20 09:38:09 UTC`, with a fraction of a second in some formats; empty or `n/a` for never. Milliseconds
+ * since the epoch.
+ */
+export function timeOf(text: string | undefined): number | undefined {
   const [, date, time] = /^\w+ ([\d-]+) ([\d:.]+) UTC$/.exec(text ?? '') ?? []
   if (date === undefined) return undefined
   const milliseconds = Date.parse(`${date}T${time}Z`)

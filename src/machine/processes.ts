@@ -1,8 +1,7 @@
-import { CHECK_MARK, type Environment, type Finished, type Processes, type Program } from '../world.ts'
+import { CHECK_MARK, type Environment, type Processes } from '../world.ts'
 import { builtin } from './builtin.ts'
+import { run } from './run.ts'
 import { beforeDeath } from './signals.ts'
-
-const OUTPUT_LIMIT_BYTES = 4 * 1024 * 1024
 
 export const processes: Processes = {
   canReplace: typeof process.execve === 'function',
@@ -50,11 +49,14 @@ function isHere(directory: string): boolean {
   }
 }
 
-/** The shell ends at once, and what it left in the background belongs to init. */
+/**
+ * The shell ends at once, and what it left in the background belongs to init. That leaves no core dump, which would hold
+ * the secrets that it fetched; a launch can't do so, as the server would inherit it.
+ */
 function startDetached(argv: readonly [string, ...string[]], env: Environment): Promise<void> {
   const { spawn } = builtin<typeof import('node:child_process')>('node:child_process')
   return new Promise((resolve, reject) => {
-    const child = spawn('/bin/sh', ['-c', '"$@" &', 'sh', ...argv], {
+    const child = spawn('/bin/sh', ['-c', 'ulimit -c 0; "$@" &', 'sh', ...argv], {
       cwd: '/',
       env: { ...env },
       stdio: 'ignore',
@@ -63,71 +65,4 @@ function startDetached(argv: readonly [string, ...string[]], env: Environment): 
     child.on('error', reject)
     child.on('exit', () => resolve())
   })
-}
-
-function run(program: Program): Promise<Finished> {
-  const { spawn } = builtin<typeof import('node:child_process')>('node:child_process')
-  hideStderr()
-  return new Promise((resolve) => {
-    const stdout: Buffer[] = []
-    const stderr: Buffer[] = []
-    let bytes = 0
-    const child = spawn(program.file, [...program.args], {
-      cwd: program.cwd,
-      env: { ...program.env },
-      stdio: [program.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-      detached: true,
-    })
-    const end = (why: 'timeout' | 'too-much-output'): void => {
-      killGroup(child.pid)
-      child.stdout?.destroy()
-      child.stderr?.destroy()
-      // Not when it has ended: a program that became another user's (sudo) can't be killed, and isn't waited for.
-      child.unref()
-      finish({ kind: why })
-    }
-    const timer = setTimeout(end, program.timeoutMs, 'timeout')
-    const collect = (into: Buffer[]) => (chunk: Buffer) => {
-      bytes += chunk.length
-      if (bytes > OUTPUT_LIMIT_BYTES) end('too-much-output')
-      else into.push(chunk)
-    }
-    const finish = (finished: Finished['end']): void => {
-      clearTimeout(timer)
-      resolve({ stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString(), end: finished })
-    }
-    child.stdout?.on('data', collect(stdout))
-    child.stderr?.on('data', collect(stderr))
-    if (program.input !== undefined) {
-      // A program that doesn't read its input isn't a failure here: its exit status tells.
-      child.stdin?.on('error', () => {})
-      child.stdin?.end(program.input)
-    }
-    child.on('error', (error: NodeJS.ErrnoException) => {
-      finish({ kind: 'not-started', errno: error.code ?? 'unknown' })
-    })
-    child.on('close', (code, signal) => {
-      if (code !== null) finish({ kind: 'exit', code })
-      else finish({ kind: 'signal', signal: signal ?? 'unknown' })
-    })
-  })
-}
-
-/**
- * Node compares every socket that it closes, those of a child too, with `process.stderr`, and so makes it; made, it
- * leaves a pipe or socket there non-blocking for the server. Nothing here writes to it: see `terminal`. Bun makes it
- * when it is hidden, and only then.
- */
-function hideStderr(): void {
-  if (process.versions['bun'] === undefined)
-    Object.defineProperty(process, 'stderr', { value: { write: () => true }, configurable: true })
-}
-
-function killGroup(pid: number | undefined): void {
-  if (pid === undefined) return
-  try {
-    process.kill(-pid, 'SIGKILL')
-  } catch {
-    // It has ended by itself, or is another user's.
-  }
 }

@@ -1,4 +1,5 @@
 import { parseRef } from '../secrets/parse-ref.ts'
+import { DEFAULT_TOKEN } from '../secrets/ref.ts'
 import type { Limits, SecretSpec, ServerEntry, Settings } from './entry.ts'
 import type { RegistryData, ServerData } from './schema.ts'
 
@@ -53,7 +54,7 @@ function limits({ runtimeMax, ...sizes }: Defined<NonNullable<Options['limits']>
 
 export function settingsOf({ onepassword, cache }: RegistryData): Settings {
   return {
-    onepassword: { token: onepassword.token ?? parseRef('env:OP_SERVICE_ACCOUNT_TOKEN') },
+    onepassword: { token: onepassword.token ?? parseRef(`env:${DEFAULT_TOKEN}`) },
     cache: {
       ttlMs: cache.ttl,
       stale: cache.stale,

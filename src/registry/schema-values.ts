@@ -70,7 +70,7 @@ export const refCommand = z
       .min(1, words('has no program in it'))
       .describe('A program and its arguments; the value is its output, less one line break at the end. No shell.'),
   })
-  .describe('A program that prints the value.')
+  .describe('A program that prints the value. With exit status 75 it says that it is unavailable for now.')
   .transform(toRef)
 
 export const NOT_A_REF = words('is not a reference', `say where the secret is kept: ${REF_FORMS}`)

@@ -28,11 +28,3 @@ export function summaryText(findings: readonly Finding[]): string {
     .map(([noun, number]) => `${number} ${noun}${number === 1 ? '' : 's'}`)
   return `${[...counts, `${total('ok')} ok`].join(', ')}\n`
 }
-
-/** On a terminal: the line that says what is being done, to be written over. */
-export function progressText(doing: string): string {
-  return `${ERASE}checking ${oneLine(doing)} …`
-}
-
-/** Takes that line away. */
-export const ERASE = '\r\u001b[K'

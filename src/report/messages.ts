@@ -10,7 +10,7 @@ const PREFIX = 'mcp-launch: '
 export function errorText(error: LaunchError): string {
   if (error instanceof LaunchErrors) return error.errors.map(errorText).join('')
   const hint = error.hint === undefined ? '' : `${PREFIX}hint: ${oneLine(error.hint)}\n`
-  return `${PREFIX}error: ${oneLine(error.message)}\n${hint}`
+  return `${PREFIX}error: ${oneLine(error.shown)}\n${hint}`
 }
 
 /** A remark that doesn't stop anything. */
@@ -22,7 +22,7 @@ export function noteText(note: string): string {
 export function errorSentence(error: LaunchError): string {
   const errors = error instanceof LaunchErrors ? error.errors : [error]
   return errors
-    .map(({ message, hint }) => `${oneLine(message)}${hint === undefined ? '' : ` (hint: ${oneLine(hint)})`}`)
+    .map(({ shown, hint }) => `${oneLine(shown)}${hint === undefined ? '' : ` (hint: ${oneLine(hint)})`}`)
     .join('; ')
 }
 

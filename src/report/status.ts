@@ -16,13 +16,14 @@ export interface StatusRow {
   readonly superseded: readonly number[]
 }
 
-/** The same for a person: a line a secret, and below it what is wrong. */
-export function statusText(rows: readonly StatusRow[], now: number): string {
+/** The same for a person: a line a secret, and below it what is wrong; first of all why the cache can't be read. */
+export function statusText(rows: readonly StatusRow[], now: number, problem?: string): string {
   if (rows.length === 0) return 'no server has secrets\n'
+  const head = problem === undefined ? '' : `! nothing in the cache can be used: ${oneLine(problem)}\n`
   const lines = table(rows.map((row) => [row.server, row.name, oneLine(row.from), row.state, times(row, now)])).split(
     '\n',
   )
-  return rows.map((row, index) => `${lines[index]}\n${remarks(row, now)}`).join('')
+  return `${head}${rows.map((row, index) => `${lines[index]}\n${remarks(row, now)}`).join('')}`
 }
 
 function times({ fetchedAt, expiresAt }: StatusRow, now: number): string {

@@ -4,11 +4,11 @@ import type { World } from '../world.ts'
 import { type CacheOptions, cachedSource } from './cache/cached-source.ts'
 import { type Wanted, wanted } from './cache/policy.ts'
 import { resolvePath } from './path.ts'
-import type { Ref } from './ref.ts'
+import { isOnePassword, type Ref } from './ref.ts'
 import { resolveRefs } from './resolve.ts'
-import { Secret } from './secret.ts'
-import type { Outcome, Source } from './source.ts'
+import type { Source } from './source.ts'
 import { openSources } from './sources/open.ts'
+import { openToken, type Token } from './token.ts'
 
 /** What the references of a registry need to be resolved. */
 export type Context = Pick<Registered, 'registryPath' | 'settings'>
@@ -27,9 +27,16 @@ export function specsOf({ environment, secrets }: ServerEntry): [string, SecretS
  *
  * @param byProgram asks 1Password by the `op` program, which may prompt: for a person at a terminal only.
  */
-export function innerSource(world: World, context: Context, { byProgram } = { byProgram: false }): Source {
+export function innerSource(
+  world: World,
+  context: Context,
+  {
+    token = openToken(world, context),
+    byProgram = false,
+  }: { readonly token?: Token; readonly byProgram?: boolean } = {},
+): Source {
   const baseDirectory = dirname(context.registryPath)
-  const onepassword = { token: () => resolveToken(world, context), byProgram }
+  const onepassword = { token: token.resolve, byProgram }
   return {
     async resolve(refs, deadline) {
       return resolveRefs(await openSources(world, baseDirectory, refs, onepassword), refs, deadline)
@@ -44,11 +51,12 @@ export function secretSource(
   specs: readonly SecretSpec[],
   how: Pick<CacheOptions, 'startFetch' | 'note' | 'seen' | 'onDamage'>,
 ): Source {
-  return cachedSource(world, innerSource(world, context), {
+  const token = openToken(world, context)
+  return cachedSource(world, innerSource(world, context, { token }), {
     ...how,
     settings: context.settings.cache,
     wanted: allWanted(world, context, specs),
-    tokenPrint: () => tokenPrint(world, context),
+    tokenPrint: token.print,
   })
 }
 
@@ -57,7 +65,7 @@ export function allWanted(world: World, { registryPath, settings }: Context, spe
   const absolute = (file: string): string => resolvePath(world, dirname(registryPath), file)
   const byText = new Map<string, Wanted>()
   for (const spec of specs) {
-    const item = wanted(spec.from, spec, settings.cache, absolute)
+    const item = wanted(spec.from, spec, settings, absolute)
     const known = byText.get(spec.from.text)
     if (known === undefined || lifetime(item) < lifetime(known)) byText.set(spec.from.text, item)
   }
@@ -68,26 +76,7 @@ function lifetime({ policy }: Wanted): number {
   return policy.kind === 'never' ? 0 : policy.ttlMs
 }
 
-/** Tells one 1Password token from another; undefined if there is none. */
-export async function tokenPrint(world: World, context: Context): Promise<string | undefined> {
-  const token = await resolveToken(world, context)
-  return token instanceof Secret ? token.fingerprint(world.sha256) : undefined
-}
-
-async function resolveToken(world: World, { registryPath, settings }: Context): Promise<Outcome> {
-  const { token } = settings.onepassword
-  const deadline = world.now() + settings.cache.resolveTimeoutMs
-  const sources = await openSources(world, dirname(registryPath), [token], { token: noToken, byProgram: false })
-  const outcomes = await resolveRefs(sources, [token], deadline)
-  return outcomes.get(token.text) as Outcome
-}
-
-/** The registry refuses a token that is kept in 1Password. */
-function noToken(): Promise<Outcome> {
-  throw new Error('a 1password token can not come from 1password')
-}
-
 /** The kinds that are asked of somebody else, and so fetched apart from a launch. */
-export function isRemote({ kind }: Ref): boolean {
-  return kind === 'op' || kind === 'op-env' || kind === 'command'
+export function isRemote(ref: Ref): boolean {
+  return isOnePassword(ref) || ref.kind === 'command'
 }

@@ -4,6 +4,19 @@
  */
 export type Ref = OpRef | OpEnvRef | SopsRef | AgeRef | FileRef | EnvRef | CommandRef
 
+/** How messages call it: a command by its program alone, as its arguments are the user's, and long. */
+export function refName(ref: Ref): string {
+  return ref.kind === 'command' ? `command ${ref.argv[0]}` : ref.text
+}
+
+/** The variable with 1Password's token, in a registry that names no token. */
+export const DEFAULT_TOKEN = 'OP_SERVICE_ACCOUNT_TOKEN'
+
+/** What a 1Password account is asked for, with its token. */
+export function isOnePassword({ kind }: Pick<Ref, 'kind'>): boolean {
+  return kind === 'op' || kind === 'op-env'
+}
+
 /** https://developer.1password.com/docs/cli/secret-reference-syntax */
 export interface OpRef {
   readonly kind: 'op'

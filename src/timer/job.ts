@@ -1,40 +1,41 @@
 import { homeDirectory } from '../directories.ts'
 import { pathDirectories } from '../programs.ts'
 import type { Environment, World } from '../world.ts'
-import { type Schedule, scheduleFor } from './schedule.ts'
+import { networkVariables } from './network.ts'
+import type { Schedule } from './schedule.ts'
 
 /** What is to be run, and when: all that a unit, a LaunchAgent or a line of a crontab is made from. */
 export interface Job {
   /** Absolute program first. */
   readonly argv: readonly [string, ...string[]]
-  /** Places alone, never a credential. */
+  /** Places, and how to get out of the network; never a credential. */
   readonly env: Environment
   readonly schedule: Schedule
 }
 
 /**
  * Variables that say where things are, without which the job would fill another cache, or not find the programs that
- * `command:` references and the notification need: a manager's PATH is seldom the shell's. Nothing else is copied.
+ * `command:` references and the notification need: a manager's PATH is seldom the shell's.
  */
 const PLACES = ['HOME', 'XDG_CONFIG_HOME', 'XDG_CACHE_HOME', 'XDG_STATE_HOME', 'SOPS_AGE_KEY_FILE']
 
-/** `secrets refresh --scheduled` of this registry (absolute), as often as its `cache.ttl` asks for. */
-export function refreshJob(world: World, registryPath: string, ttlMs: number): Job {
+/** `secrets refresh --scheduled` of this registry (absolute), at its times. */
+export function refreshJob(world: World, registryPath: string, schedule: Schedule): Job {
   const [program, ...words] = programWords(world)
   return {
     argv: [program, ...words, 'secrets', 'refresh', '--scheduled', '--registry', registryPath],
-    env: placesOf(world),
-    schedule: scheduleFor(ttlMs),
+    env: Object.fromEntries([...placesOf(world), ...networkVariables(world.env)]),
+    schedule,
   }
 }
 
-function placesOf(world: World): Environment {
+function placesOf(world: World): [string, string][] {
   const places = PLACES.flatMap((name): [string, string][] => {
     const value = name === 'HOME' ? homeDirectory(world) : world.env[name]
     return value?.startsWith('/') ? [[name, value]] : []
   })
   const path = pathDirectories(world).join(':')
-  return Object.fromEntries(path === '' ? places : [...places, ['PATH', path]])
+  return path === '' ? places : [...places, ['PATH', path]]
 }
 
 const NIX_STORE = '/nix/store/'

@@ -30,7 +30,7 @@ async function makeReadable(world: World, paths: readonly string[]): Promise<voi
   await world.processes.run({
     file: 'chmod',
     args: [MODE, '--', ...paths],
-    env: world.env,
+    env: { PATH: world.env['PATH'] ?? '' },
     cwd: '/',
     timeoutMs: CHMOD_LIMIT_MS,
   })

@@ -1,3 +1,6 @@
+import { RENEW_AFTER } from '../secrets/cache/freshness.ts'
+import type { Policy } from '../secrets/cache/policy.ts'
+
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
@@ -7,8 +10,6 @@ const STEPS_MS = [
   ...[1, 2, 3, 4, 6, 8, 12, 24].map((hours) => hours * HOUR),
 ]
 
-/** Where a launch begins to renew a value by itself (`RENEW_AFTER` in secrets/cache/freshness.ts). */
-const RENEWED_AFTER = 0.75
 const WIDEST_SPREAD_MS = 5 * MINUTE
 
 /** When the cache is refreshed. */
@@ -22,12 +23,27 @@ export interface Schedule {
 }
 
 /**
+ * The schedule for these values and those of `cache.ttl`, which another secret may have. What lives too short for any
+ * timer doesn't make this one run more often.
+ *
+ * @returns also how long the value lives that lives shortest, in milliseconds.
+ */
+export function scheduleForAll(
+  ttlMs: number,
+  items: readonly { readonly policy: Policy }[],
+): { readonly schedule: Schedule; readonly shortestMs: number } {
+  const own = items.flatMap(({ policy }) => (policy.kind === 'never' || policy.ttlMs === 0 ? [] : [policy.ttlMs]))
+  const served = own.filter((lifetimeMs) => !scheduleFor(lifetimeMs).isTooSlow)
+  return { schedule: scheduleFor(Math.min(ttlMs, ...served)), shortestMs: Math.min(ttlMs, ...own) }
+}
+
+/**
  * The longest step that renews values before a launch would have to: every `ttl` itself would be too late by the spread
  * and by the time that the fetch takes. 4 h gives every 3 h, 1 h every 30 min; more than a day is never needed.
  */
 export function scheduleFor(ttlMs: number): Schedule {
   const [shortest = 0] = STEPS_MS
-  const stepMs = STEPS_MS.findLast((step) => step <= ttlMs * RENEWED_AFTER) ?? shortest
+  const stepMs = STEPS_MS.findLast((step) => step <= ttlMs * RENEW_AFTER) ?? shortest
   const room = ttlMs > stepMs ? (ttlMs - stepMs) / 2 : Number.POSITIVE_INFINITY
   const spreadMs = Math.floor(Math.min(WIDEST_SPREAD_MS, room, stepMs / 4) / 1000) * 1000
   return { stepMs, spreadMs, isTooSlow: stepMs + spreadMs >= ttlMs }

@@ -1,12 +1,11 @@
 import { EXIT } from '../errors.ts'
+import { type Properties, propertiesOf, timeOf } from '../lifecycle/units.ts'
 import type { RunResult, TimerState } from './scheduler.ts'
 import { SERVICE, TIMER } from './systemd-text.ts'
 
 /** What {@link stateFrom} has to be shown. */
 export const PROPERTIES =
   'Id,ActiveState,UnitFileState,NextElapseUSecRealtime,Result,ExecMainStatus,ExecMainStartTimestamp'
-
-type Properties = Readonly<Record<string, string>>
 
 /** What `systemctl show` says of the timer and its service, in `LC_ALL=C` and `TZ=UTC`. */
 export function stateFrom(shown: string): Omit<TimerState, 'installed'> {
@@ -28,17 +27,6 @@ export function stateFrom(shown: string): Omit<TimerState, 'installed'> {
     ...(lastRun === undefined ? {} : { lastRun }),
     ...(lastResult === undefined ? {} : { lastResult }),
   }
-}
-
-function propertiesOf(text: string): Properties {
-  const lines = text.split('\n').filter((line) => line.includes('='))
-  return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]))
-}
-
-/** `Fri 2026-11-20 09:38:09 UTC`; empty or `n/a` for never. */
-function timeOf(text: string | undefined): number | undefined {
-  const [, date, time] = /^\w+ ([\d-]+) ([\d:]+) UTC$/.exec(text ?? '') ?? []
-  return date === undefined ? undefined : Date.parse(`${date}T${time}Z`)
 }
 
 /** Undefined if it never ran: a service that was never started has the result `success` too. */

@@ -1,33 +1,20 @@
-import type { Environment, World } from '../world.ts'
+import { complaintOf } from '../complaint.ts'
+import type { Answer } from '../lifecycle/manager.ts'
+import type { World } from '../world.ts'
 
-const LIMIT_MS = 30_000
-
-/** How one call of a system tool ended. */
-export interface ToolResult {
-  readonly ok: boolean
-  readonly stdout: string
-  /** Its first line on stderr, or how else it ended; for messages. */
-  readonly complaint: string
-}
+/** Of one call, in milliseconds. */
+export const LIMIT_MS = 30_000
 
 /** A system tool that is given its arguments. Never rejects. */
-export type Tool = (...args: readonly string[]) => Promise<ToolResult>
+export type Tool = (...args: readonly string[]) => Promise<Answer>
 
-/** @param env added to the program's own. */
-export function tool(world: World, file: string, env: Environment = {}): Tool {
+/** One that needs nothing of the user's environment. */
+export function tool(world: World, file: string): Tool {
   return async (...args) => {
-    const { end, stdout, stderr } = await world.processes.run({
-      file,
-      args,
-      env: { ...world.env, ...env },
-      cwd: '/',
-      timeoutMs: LIMIT_MS,
-    })
-    const [line = ''] = stderr.trim().split('\n')
-    return {
-      ok: end.kind === 'exit' && end.code === 0,
-      stdout: stdout.toString(),
-      complaint: line === '' ? (end.kind === 'exit' ? `exit status ${end.code}` : end.kind) : line,
-    }
+    const env = { LC_ALL: 'C', PATH: world.env['PATH'] ?? '' }
+    const finished = await world.processes.run({ file, args, env, cwd: '/', timeoutMs: LIMIT_MS })
+    const ok = finished.end.kind === 'exit' && finished.end.code === 0
+    const name = file.slice(file.lastIndexOf('/') + 1)
+    return { ok, stdout: finished.stdout.toString(), complaint: ok ? '' : complaintOf(name, finished) }
   }
 }

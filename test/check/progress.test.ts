@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { check } from '../../src/commands/check.ts'
-import { ERASE } from '../../src/report/check.ts'
+import { ERASE } from '../../src/report/live-output.ts'
 import { temporaryDirectory } from '../temporary.ts'
 import { testWorld } from '../world.ts'
 

@@ -2,8 +2,21 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
-import { auditLines, CANARY, cacheFiles, PRINTS, plant, printing, run, STAYS, upstream } from './cache-upstream.ts'
+import {
+  age,
+  auditLines,
+  CANARY,
+  cacheFiles,
+  opKey,
+  PRINTS,
+  plant,
+  printing,
+  run,
+  STAYS,
+  upstream,
+} from './cache-upstream.ts'
 import { bundle, executable } from './harness/artefacts.ts'
+import { DEMO_REF, encryptedDemo, plantDemoSecret } from './harness/demo-secret.ts'
 import { outcome } from './harness/outcome.ts'
 import { type Sandbox, test } from './harness/sandbox.ts'
 import { waitFor } from './harness/wait-for.ts'
@@ -61,6 +74,43 @@ test('status names the running servers that hold an old value, until they are st
   expect(await run(sandbox, ['secrets', 'status'])).toMatchObject({ code: 0 })
 })
 
+test('a server that was started while its value was renewed holds the old one', async ({ sandbox }) => {
+  const source = upstream(sandbox)
+  const slow = sandbox.writeFile('slow.sh', 'while ! grep -q \'"refresh"\' "$1"; do sleep 0.05; done; echo slow')
+  const log = join(sandbox.stateDir, 'audit.jsonl')
+  const secrets = { API_KEY: source.ref, SLOW: { from: { command: ['/bin/sh', slow, log] }, cache: false } }
+  sandbox.writeRegistry({ cache: { resolveTimeout: '30s' }, servers: { it: { ...STAYS, secrets } } })
+  await run(sandbox, ['secrets', 'refresh'])
+  await age(sandbox, 3.5 * 3_600_000)
+  execFileSync('rm', [log])
+  source.answer('new')
+  const server = await sandbox.launch(executable, ['it'])
+  await server.firstLine()
+  const status = await run(sandbox, ['secrets', 'status'])
+  expect(status.stdout).toContain(`\n    ! restart to use the new value: pid ${server.pid}\n`)
+  expect(status.code).toBe(1)
+  expect((await run(sandbox, ['ps'])).stdout).toContain('! restart to use the new value: API_KEY')
+})
+
+test('a server whose encrypted file has changed since is named, before anybody has read it again', async ({
+  sandbox,
+}) => {
+  plantDemoSecret(sandbox)
+  sandbox.writeRegistry({ servers: { it: { ...STAYS, secrets: { API_KEY: DEMO_REF } } } })
+  const server = await sandbox.launch(executable, ['it'])
+  await server.firstLine()
+  expect(await run(sandbox, ['secrets', 'status'])).toMatchObject({ code: 0 })
+  sandbox.writeFile('.config/mcp/secrets/demo.yaml', `${encryptedDemo()}\n`)
+  const changed = await run(sandbox, ['secrets', 'status'])
+  expect(changed.stdout).toMatch(/not cached yet\n {4}! restart to use the new value: pid \d+\n$/)
+  expect(changed.code).toBe(1)
+  expect((await run(sandbox, ['ps'])).stdout).toContain('! restart to use the new value: API_KEY')
+  // The other bytes turn out to hold the same value.
+  const again = await sandbox.launch(executable, ['it'])
+  await again.firstLine()
+  expect(await run(sandbox, ['secrets', 'status'])).toMatchObject({ code: 0 })
+})
+
 test('a source that is no longer in the way leaves nothing wrong in the status', async ({ sandbox }) => {
   const file = sandbox.writeFile('token', CANARY, 0o600)
   sandbox.writeRegistry({ servers: { it: { ...PRINTS, secrets: { API_KEY: { command: ['cat', file] } } } } })
@@ -113,10 +163,11 @@ test('two refreshes at once are one after the other', async ({ sandbox }) => {
 
 test('the audit log has what happened, and never a value', async ({ sandbox }) => {
   const source = upstream(sandbox)
+  const away = { command: ['sh', '-c', 'echo away >&2; exit 75'] }
   sandbox.writeRegistry({
     servers: {
       it: { ...PRINTS, env: { PLAIN: 'x' }, secrets: { API_KEY: source.ref } },
-      broken: { ...PRINTS, secrets: { API_KEY: { command: ['sh', '-c', 'echo away >&2; exit 75'] } } },
+      broken: { ...PRINTS, secrets: { API_KEY: away } },
     },
   })
   const launched = await sandbox.launch(executable, ['it'])
@@ -126,8 +177,13 @@ test('the audit log has what happened, and never a value', async ({ sandbox }) =
   const about = { time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/), pid: expect.any(Number) }
   const client = { pid: process.pid, program: expect.any(String) }
   const ref = JSON.stringify(source.ref)
-  expect(auditLines(sandbox)).toEqual([
-    { ...about, event: 'refresh', ref, outcome: 'fetched' },
+  const asked = { source: JSON.stringify(away), failures: 1, until: expect.any(String) }
+  const error = 'can\'t resolve "command sh": it ended with 75'
+  // The launch and its fetcher write side by side.
+  const byEvent = auditLines(sandbox).sort((one, other) => `${one['event']}`.localeCompare(`${other['event']}`))
+  expect(byEvent).toEqual([
+    { ...about, event: 'cooldown', ...asked, error },
+    { ...about, event: 'failure', server: 'broken', client, exitCode: 75, error },
     {
       ...about,
       pid: launched.pid,
@@ -137,16 +193,10 @@ test('the audit log has what happened, and never a value', async ({ sandbox }) =
       client,
       variables: expect.toSatisfy((names: string[]) => names.sort().join() === 'API_KEY,PLAIN'),
       cache: { API_KEY: 'fetched' },
+      held: { [ref]: { changedAt: expect.any(Number) } },
     },
-    expect.objectContaining({ event: 'refresh', outcome: 'failed', error: expect.stringContaining('ended with 75') }),
-    {
-      ...about,
-      event: 'failure',
-      server: 'broken',
-      client,
-      exitCode: 75,
-      error: 'can\'t resolve "command sh": it ended with 75: away',
-    },
+    { ...about, event: 'refresh', ref, outcome: 'fetched' },
+    { ...about, event: 'refresh', ref: JSON.stringify(away), outcome: 'failed', error },
     { ...about, event: 'refresh', ref, outcome: 'fetched' },
   ])
   expect(readFileSync(join(sandbox.stateDir, 'audit.jsonl'), 'utf8')).not.toContain(CANARY)
@@ -175,7 +225,7 @@ describe.skipIf(noStrace)("1Password's SDK", () => {
 
   test('is not loaded on a hit, and nothing is started', async ({ sandbox }) => {
     sandbox.writeRegistry({ servers: { it: { ...PRINTS, secrets: { API_KEY: REF } } } })
-    await plant(sandbox, REF, CANARY)
+    await plant(sandbox, opKey(REF), CANARY)
     const files = await opened(sandbox)
     expect(files).toContain('mcp-launch.cjs')
     expect(files).not.toContain('core_bg.wasm')

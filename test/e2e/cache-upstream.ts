@@ -97,11 +97,17 @@ export async function age(sandbox: Sandbox, byMs: number): Promise<void> {
   await change(sandbox, (value) => ({ ...value, fetchedAt: value.fetchedAt - byMs, changedAt: value.changedAt - byMs }))
 }
 
+/** Nobody else writes there. */
+const OURS = { isOurs: () => true }
+
 async function change(sandbox: Sandbox, how: (value: CachedValue) => CachedValue): Promise<void> {
   const store = await storeOf(sandbox)
   const values = await store.readValues()
-  await store.write(new Map([...values].map(([key, value]) => [key, how(value)])), store.readMeta())
+  await store.write(new Map([...values].map(([key, value]) => [key, how(value)])), store.readMeta(), OURS)
 }
+
+/** The key of a 1Password reference's value, in a registry that names no token. */
+export const opKey = (ref: string): string => `${ref} of 1password by env:OP_SERVICE_ACCOUNT_TOKEN`
 
 /** Puts a fresh value into the cache. */
 export async function plant(sandbox: Sandbox, key: string, value: string): Promise<void> {
@@ -110,6 +116,7 @@ export async function plant(sandbox: Sandbox, key: string, value: string): Promi
   await store.write(
     new Map([...(await store.readValues()), [key, { value: new Secret(value), ...dates }]]),
     store.readMeta(),
+    OURS,
   )
 }
 

@@ -74,7 +74,7 @@ function sightings(canaries: Canaries, texts: Readonly<Record<string, string>>):
 }
 
 /** Every file below the sandbox's home but the planted ones. */
-function files(sandbox: Sandbox, { planted }: Canaries): Record<string, string> {
+function files(sandbox: Sandbox, { planted }: Pick<Canaries, 'planted'>): Record<string, string> {
   const entries = readdirSync(sandbox.home, { withFileTypes: true, recursive: true })
   const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
   return Object.fromEntries(paths.filter((path) => !planted.includes(path)).map((path) => [path, read(path)]))
@@ -228,6 +228,40 @@ describe.each(artefacts)('$name', (artefact) => {
     expect(sightings(canaries, { stdout, stderr, ...files(sandbox, canaries) })).toEqual([])
   })
 
+  test('a command that fails, and says a part of what it has printed', async ({ sandbox }) => {
+    const canaries = plant(sandbox)
+    const [, secret = ''] = canaries.planted
+    const tell = 'printf "user: bob\\npassword: "; cat "$1"; echo "bad password $(cat "$1") for bob" >&2; exit 1'
+    const script = sandbox.writeFile('planted/tell', tell)
+    const registry = JSON.parse(readFileSync(sandbox.registry, 'utf8'))
+    registry.servers.it.secrets.FROM_COMMAND = { command: ['sh', script, secret] }
+    sandbox.writeRegistry(registry)
+    const options = { env: canaries.env }
+    const ends = [
+      await outcome(await sandbox.launch(artefact, ['it'], options), INITIALIZE),
+      await outcome(await sandbox.launch(artefact, ['secrets', 'refresh'], options)),
+      await outcome(await sandbox.launch(artefact, ['secrets', 'status'], options)),
+    ]
+    expect(ends.map(({ code }) => code)).toEqual([1, 1, 1])
+    for (const { stdout } of ends) expect(stdout).toContain('it ended with 1: bad [redacted] for bob')
+    const said = ends.map(({ stdout, stderr }) => `${stdout}${stderr}`).join('')
+    expect(sightings(canaries, { said, ...files(sandbox, canaries) })).toEqual([])
+  })
+
+  test('what a failing command says is shown, and is not readable in any file', async ({ sandbox }) => {
+    const words = `not-stdout-${randomBytes(6).toString('hex')}`
+    sandbox.writeRegistry({
+      servers: { it: { ...server('report'), secrets: { A: { command: ['/bin/sh', '-c', '. ~/tell'] } } } },
+    })
+    const tell = sandbox.writeFile('tell', `echo ${words} >&2; exit 1`)
+    for (const args of [['it'], ['it'], ['secrets', 'refresh'], ['secrets', 'status']]) {
+      const { stdout } = await outcome(await sandbox.launch(artefact, args), INITIALIZE)
+      expect(stdout).toContain(`it ended with 1: ${words}`)
+    }
+    const everything = Object.entries(files(sandbox, { planted: [tell] }))
+    expect(everything.filter(([, text]) => text.includes(words))).toEqual([])
+  })
+
   test.for(['SEGV', 'ABRT', 'BUS', 'TERM', 'QUIT'] as const)(
     'a launcher that dies by SIG%s with all secrets but one',
     async (name, { sandbox }) => {
@@ -250,6 +284,18 @@ describe.each(artefacts)('$name', (artefact) => {
       expect(sightings(canaries, texts)).toEqual([])
     },
   )
+
+  test('the process that fetches leaves no core dump, and the server may', async ({ sandbox, skip }) => {
+    const limit = join(sandbox.home, 'limit')
+    const from = { command: ['/bin/sh', '-c', `ulimit -c >${limit}; echo value`] }
+    const entry = { command: '/bin/sh', args: ['-c', 'ulimit -c'], scope: 'off', secrets: { A: from } }
+    sandbox.writeRegistry({ servers: { it: entry } })
+    const prefix = ['/bin/sh', '-c', 'ulimit -c unlimited && exec "$@"', 'sh']
+    const { stdout, stderr } = await outcome(await sandbox.launch(artefact, ['it'], { prefix }))
+    if (stderr.includes('ulimit')) return skip('core dumps may not be had here')
+    expect(stdout).toBe('unlimited\n')
+    expect(read(limit)).toBe('0\n')
+  })
 
   test('a launcher that can’t write its message', async ({ sandbox }) => {
     const canaries = plant(sandbox, { command: 'no-such-command' })

@@ -144,6 +144,15 @@ test('logs: journal with a real journal', async ({ sandbox, skip }) => {
   await sandbox.expectNothingLeft()
 })
 
+describe.each(artefacts)('mcp-launch logs, $name', (artefact) => {
+  test('prints a log of any length to a reader that takes its time', async ({ sandbox }) => {
+    writeServer(sandbox, 'echo one >&2')
+    sandbox.writeFile(logOf(sandbox), `${'x'.repeat(99)}\n`.repeat(50_000))
+    const argv = ['sh', '-c', '"$@" | { sleep 0.3; wc -c; }', 'sh', ...artefact.argv, 'logs', 'it', '-n', '50000']
+    expect(await outcome(await sandbox.run(argv))).toMatchObject({ stdout: '5000000\n', stderr: '' })
+  })
+})
+
 describe('mcp-launch logs', () => {
   const logs = async (sandbox: Sandbox, ...args: string[]) =>
     outcome(await sandbox.launch(executable, ['logs', 'it', ...args]))
@@ -166,6 +175,13 @@ describe('mcp-launch logs', () => {
     await outcome(await sandbox.launch(executable, ['it']))
     await waitFor(() => following.stdout().toString() === 'one\none\n', { what: 'what came after' })
     following.kill()
+  })
+
+  test('says that a log can’t be followed as JSON', async ({ sandbox }) => {
+    writeServer(sandbox, 'echo one >&2')
+    const { code, stderr } = await logs(sandbox, '--follow', '--json')
+    expect(code).toBe(2)
+    expect(stderr).toContain("error: can't follow a log as json: it has no end\n")
   })
 
   test('says what to do for a server without one', async ({ sandbox }) => {

@@ -1,10 +1,25 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { calendar, crontabFields, scheduleFor } from '../../src/timer/schedule.ts'
+import { calendar, crontabFields, scheduleFor, scheduleForAll } from '../../src/timer/schedule.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
+
+describe('how often, by all that is cached', () => {
+  const living = (ttlMs: number) => ({ policy: { kind: 'time', ttlMs } as const })
+  const file = { policy: { kind: 'content', file: '/f', ttlMs: Number.POSITIVE_INFINITY } } as const
+
+  test.each([
+    ['nothing', [], 3 * HOUR, 4 * HOUR],
+    ['what is never cached', [{ policy: { kind: 'never' } } as const, living(0)], 3 * HOUR, 4 * HOUR],
+    ['what lives longer', [living(DAY), file], 3 * HOUR, 4 * HOUR],
+    ['what lives shorter', [living(DAY), living(30 * MINUTE)], 20 * MINUTE, 30 * MINUTE],
+    ['what no timer can serve', [living(MINUTE)], 3 * HOUR, MINUTE],
+  ])('%s', (_, items, stepMs, shortestMs) => {
+    expect(scheduleForAll(4 * HOUR, items)).toMatchObject({ schedule: { stepMs }, shortestMs })
+  })
+})
 
 describe('how often, by the time to live', () => {
   test.each([

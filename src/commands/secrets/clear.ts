@@ -1,23 +1,26 @@
+import { audit } from '../../audit.ts'
 import { errnoWords, LaunchError } from '../../errors.ts'
-import type { Lock } from '../../secrets/cache/lock.ts'
-import { type Places, places } from '../../secrets/cache/places.ts'
-import { questionLocks } from '../../secrets/cache/question.ts'
+import { WRITING_MS } from '../../lock.ts'
+import { places } from '../../secrets/cache/places.ts'
+import { questionLock, questionLocks, questionOf } from '../../secrets/cache/question.ts'
 import { openStore } from '../../secrets/cache/store.ts'
 import { allWanted, specsOf } from '../../secrets/open.ts'
+import type { Ref } from '../../secrets/ref.ts'
 import type { World } from '../../world.ts'
 import { lockOrRefuse } from './lock-or-refuse.ts'
-import { select } from './selection.ts'
+import { type Selection, select } from './selection.ts'
 
 /**
- * `mcp-launch secrets clear [server…]`: takes the values of these servers out of the cache, or all of it, with what
- * was set aside as damaged. What is cleared is nowhere on the disk any more, and is asked for at the next launch.
+ * `mcp-launch secrets clear [server or reference…]`: takes the values of these servers, or these values, out of the
+ * cache, or all of it, with what was set aside as damaged. What is cleared is nowhere on the disk any more, and is asked for at the next launch. It
+ * waits for no fetch: one that is under way loses its lock, without which its answer isn't written.
  */
 export async function clear(
   world: World,
   names: readonly string[],
   options: { readonly registry?: string; readonly json?: boolean },
 ): Promise<void> {
-  const cleared = names.length === 0 ? await clearAll(world) : await clearServers(world, names, options.registry)
+  const cleared = names.length === 0 ? await clearAll(world) : await clearNamed(world, names, options.registry)
   const text = options.json
     ? JSON.stringify({ cleared }, null, 2)
     : cleared.length === 0
@@ -26,40 +29,28 @@ export async function clear(
   world.terminal.writeOut(`${text}\n`)
 }
 
-/** At once, and again when nobody fetches any more: an answer that is on its way would be written after it. */
+/** At once, which a full disk can't prevent, and again when nobody writes: drafts are then nobody's. */
 async function clearAll(world: World): Promise<string[]> {
-  const { directory } = places(world)
-  const cleared = removeAll(world)
+  const where = places(world)
+  const { directory, values, meta } = where
+  const cleared = removeAll(world, (path) => [values, meta, `${values}.damaged`].includes(path))
   if (world.files.stat(directory) === undefined) return cleared
-  const lock = await lockAll(world, places(world))
+  const lock = await lockOrRefuse(world, where.lock, WRITING_MS)
   try {
-    return [...new Set([...cleared, ...removeAll(world)])]
+    for (const path of questionLocks(world, where)) world.files.remove(path)
+    const isOurs = (path: string): boolean => [values, meta].some((one) => path === one || path.startsWith(`${one}.`))
+    return [...new Set([...cleared, ...removeAll(world, isOurs)])]
   } finally {
     lock.release()
   }
 }
 
-/** All that fetch have ended and nobody writes. */
-async function lockAll(world: World, where: Places): Promise<Pick<Lock, 'release'>> {
-  const locks: Lock[] = []
-  const release = (): void => {
-    for (const lock of locks) lock.release()
-  }
-  try {
-    for (const path of [...questionLocks(world, where), where.lock]) locks.push(await lockOrRefuse(world, path))
-    return { release }
-  } catch (error) {
-    release()
-    throw error
-  }
-}
-
-function removeAll(world: World): string[] {
-  const { directory, values, meta } = places(world)
+function removeAll(world: World, isOurs: (path: string) => boolean): string[] {
+  const { directory } = places(world)
   const ours = world.files
     .list(directory)
     .map((name) => `${directory}/${name}`)
-    .filter((path) => path === meta || path === values || path.startsWith(`${values}.`) || path.startsWith(`${meta}.`))
+    .filter(isOurs)
   try {
     for (const path of ours) world.files.remove(path)
   } catch (error) {
@@ -68,22 +59,48 @@ function removeAll(world: World): string[] {
   return ours
 }
 
-async function clearServers(world: World, names: readonly string[], registry: string | undefined): Promise<string[]> {
-  const { context, servers } = select(world, names, registry)
-  const store = await openStore(world, () => {})
+/** What stands under this key, and what it is called. */
+interface Item {
+  readonly key: string
+  readonly ref: Pick<Ref, 'kind' | 'text'>
+  readonly source?: string | undefined
+}
+
+/** A reference needs no registry: it may stand in none any more. */
+async function clearNamed(world: World, names: readonly string[], registry: string | undefined): Promise<string[]> {
+  const [texts, servers] = [names.filter(isReference), names.filter((name) => !isReference(name))]
+  const ofServers = servers.length === 0 ? [] : itemsOf(world, select(world, servers, registry))
+  const store = await openStore(world, (file, why) => audit(world, { event: 'damage', file, why }))
   if (store instanceof LaunchError) throw store
-  const lock = await lockAll(world, store.places)
+  const lock = await lockOrRefuse(world, store.places.lock, WRITING_MS)
   try {
-    const specs = servers.flatMap((server) => specsOf(server).map(([, spec]) => spec))
-    const items = allWanted(world, context, specs)
     const values = new Map(await store.readValues())
     const meta = store.readMeta()
     const refs = new Map(Object.entries(meta.refs))
+    const named = (key: string): Item => {
+      const { source } = refs.get(key) ?? values.get(key) ?? {}
+      // A value without a state has no name but its key.
+      const unnamed = { kind: source === undefined ? 'command' : 'op', text: key } as const
+      return { key, ref: refs.get(key) ?? unnamed, source }
+    }
+    const known = [...values.keys(), ...refs.keys()].map(named)
+    const items = [...ofServers, ...known.filter(({ key, ref }) => texts.includes(key) || texts.includes(ref.text))]
+    for (const item of items) world.files.remove(questionLock(world, store.places, questionOf(item)))
     const cleared = items.filter(({ key }) => [values.delete(key), refs.delete(key)].includes(true))
-    await store.write(values, { ...meta, refs: Object.fromEntries(refs) })
+    await store.write(values, { ...meta, refs: Object.fromEntries(refs) }, lock)
     world.files.remove(`${store.places.values}.damaged`)
     return cleared.map(({ ref }) => ref.text)
   } finally {
     lock.release()
   }
+}
+
+/** No server has such a name. */
+function isReference(name: string): boolean {
+  return /[:{]/.test(name)
+}
+
+function itemsOf(world: World, { context, servers }: Selection): readonly Item[] {
+  const specs = servers.flatMap((server) => specsOf(server).map(([, spec]) => spec))
+  return allWanted(world, context, specs)
 }

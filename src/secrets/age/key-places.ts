@@ -55,7 +55,7 @@ function readKeyFile(world: World, path: string): string {
   try {
     const stat = world.files.stat(path)
     if (stat !== undefined) assertOnlyOwnerReads(world, path, stat, 'key file')
-    return world.files.read(path).toString('utf8')
+    return world.files.readAny(path).toString('utf8')
   } catch (error) {
     if (error instanceof LaunchError) throw error
     throw new LaunchError('failure', {
@@ -82,6 +82,7 @@ async function runKeyCommand(
     env: recipient === undefined ? world.env : { ...world.env, SOPS_AGE_RECIPIENT: recipient },
     cwd: world.cwd,
     timeoutMs: Math.max(1, deadline - world.now()),
+    endsWithUs: true,
   })
   if (finished.end.kind === 'timeout') throw commandFailed('it took too long', 'unavailable')
   if (finished.end.kind !== 'exit' || finished.end.code !== 0) throw commandFailed(endWords(finished.end))

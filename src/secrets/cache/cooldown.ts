@@ -12,10 +12,12 @@ const HOUR = 60 * MINUTE
 const TIMES: Readonly<Record<Refusal | 'failure', readonly [firstMs: number, longestMs: number]>> = {
   'said-no': [15 * MINUTE, 15 * MINUTE],
   'token-rejected': [HOUR, HOUR],
+  'token-malformed': [HOUR, HOUR],
   // 1Password counts by the hour and by the day, and failed requests too; it doesn't say when it begins anew.
   'rate-limited': [15 * MINUTE, 12 * HOUR],
   unavailable: [MINUTE, 15 * MINUTE],
   failure: [MINUTE, 15 * MINUTE],
+  'not-asked': [0, 0],
 }
 
 export function refusalOf(error: LaunchError): Refusal | 'failure' {
@@ -32,8 +34,10 @@ export function blockAfter(previous: Block | undefined, error: LaunchError, now:
   return {
     refusal,
     message: error.message,
+    ...(error.detail === undefined ? {} : { detail: error.detail }),
     ...(error.hint === undefined ? {} : { hint: error.hint }),
     since: isRepeated ? previous.since : now,
+    at: now,
     until: now + Math.min(firstMs * 2 ** (failures - 1), longestMs),
     failures,
     ...(tokenPrint === undefined ? {} : { tokenPrint }),

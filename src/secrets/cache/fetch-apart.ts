@@ -1,11 +1,14 @@
 import { LaunchError } from '../../errors.ts'
+import { isLocked, type Lock, tryLockForAnother } from '../../lock.ts'
 import type { World } from '../../world.ts'
-import { type Deadline, type Outcome, SourceError } from '../source.ts'
-import { isBlocked } from './cooldown.ts'
-import { isLocked, type Lock, tryLockForAnother } from './lock.ts'
-import type { Block, Meta } from './meta.ts'
+import type { Deadline, Outcome } from '../source.ts'
+import { askerOf } from './asker.ts'
+import type { Block, Meta, RefState } from './meta.ts'
 import type { Wanted } from './policy.ts'
 import { questionLock, questionOf } from './question.ts'
+import { errorOf } from './refusals.ts'
+import { assertRoom } from './room.ts'
+import { errorFor } from './standing.ts'
 import type { Store } from './store.ts'
 import type { CachedValue } from './values.ts'
 
@@ -18,15 +21,15 @@ const MOST_STARTS = 3
 
 export interface Apart {
   readonly startFetch: StartFetch
-  readonly tokenPrint: () => Promise<string | undefined>
   /** Whether a value that another launch had fetched meanwhile will do. */
   readonly isUsable: (item: Wanted, entry: CachedValue | undefined) => boolean
+  /** What is not to be asked for now, and why, by {@link Wanted.key}. */
+  readonly refusals: (items: readonly Wanted[]) => Promise<ReadonlyMap<string, LaunchError>>
 }
 
 /**
  * Has what is missing fetched by a process apart, one for everybody who waits, and waits for it until the deadline;
  * the fetch goes on after it. The answer is keyed by {@link Wanted.key}; what is absent wasn't answered in time.
- * What was refused a short while ago is not asked for again: the same refusal is the answer.
  *
  * @throws where no such process can be had or it can't write its answers, so that the caller asks the source itself.
  */
@@ -37,86 +40,29 @@ export async function fetchApart(
   how: Apart,
   deadline: Deadline,
 ): Promise<ReadonlyMap<string, Outcome>> {
-  const since = world.now()
-  const refused = await refusals(world, store.readMeta(), items, how.tokenPrint)
-  const asked = items.filter(({ key }) => !refused.has(key))
-  if (asked.length === 0) return refused
-  const answers = async (): Promise<Map<string, Outcome>> => {
-    const [values, meta] = [await store.readValues(), store.readMeta()]
-    const found = asked.map(
-      (item) => [item.key, outcomeOf(world, item, values.get(item.key), meta, since, how)] as const,
-    )
-    return new Map(found.filter((pair): pair is [string, Outcome] => pair[1] !== undefined))
+  assertRoom(world, store)
+  const wait = new Wait(world, store, how, deadline)
+  const answers = async (): Promise<ReadonlyMap<string, Outcome>> => {
+    const answered = await wait.answers(items)
+    const rest = items.filter(({ key }) => !answered.has(key))
+    // What was refused just before we came, and written down since, is asked for by nobody.
+    return rest.length === 0 ? answered : new Map([...answered, ...(await how.refusals(rest))])
   }
-  await waitForFetch(world, store, asked, how.startFetch, answers, { since, deadline })
-  return new Map([...refused, ...(await answers())])
-}
-
-function outcomeOf(
-  world: World,
-  item: Wanted,
-  entry: CachedValue | undefined,
-  meta: Meta,
-  since: number,
-  { isUsable }: Apart,
-): Outcome | undefined {
-  const error = meta.refs[item.key]?.error
-  const isAnswered = isSettled(world, meta, item.key, since)
-  if (isAnswered && error !== undefined) return errorOf(error)
-  return isAnswered || isUsable(item, entry) ? entry?.value : undefined
-}
-
-/** A time that is still to come was written down before the clock was set back. */
-function isSettled(world: World, meta: Meta, key: string, since: number): boolean {
-  const attemptedAt = meta.refs[key]?.attemptedAt ?? 0
-  return attemptedAt >= since && attemptedAt <= world.now()
-}
-
-/** What was refused a short while ago and is not to be asked for now, by {@link Wanted.key}. */
-export async function refusals(
-  world: World,
-  meta: Meta,
-  items: readonly Wanted[],
-  tokenPrint: () => Promise<string | undefined>,
-): Promise<Map<string, LaunchError>> {
-  const now = world.now()
-  const blocks = items.flatMap(({ key, ref }) => {
-    const block = [meta.refs[key]?.error, meta.sources[ref.kind]].find((one) => isBlocked(one, now))
-    return block === undefined ? [] : [{ key, block }]
-  })
-  const print = blocks.some(({ block }) => block.tokenPrint !== undefined) ? await tokenPrint() : undefined
-  const holding = blocks.filter(({ block }) => isBlocked(block, now, print))
-  return new Map(holding.map(({ key, block }) => [key, errorOf(block, now)]))
-}
-
-/** The refusal as it was said, with the time until it is asked again. */
-function errorOf(block: Block, now?: number): LaunchError {
-  const again =
-    now === undefined
-      ? ''
-      : `; not asked again for ${Math.ceil((block.until - now) / 1000)} s (mcp-launch secrets refresh asks now)`
-  const fault = { what: `${block.message}${again}`, ...(block.hint === undefined ? {} : { hint: block.hint }) }
-  return block.refusal === 'failure' ? new LaunchError('failure', fault) : new SourceError(block.refusal, fault)
-}
-
-async function waitForFetch(
-  world: World,
-  store: Store,
-  asked: readonly Wanted[],
-  startFetch: StartFetch,
-  answers: () => Promise<ReadonlyMap<string, Outcome>>,
-  { since, deadline }: { since: number; deadline: Deadline },
-): Promise<void> {
-  let open = asked
+  let open = items
   for (let starts = 0; world.now() < deadline; ) {
     if (starts === MOST_STARTS) throw fetchedInVain()
-    if (await startApart(world, store, open, startFetch)) starts += 1
-    await untilFree(world, store, open, since, deadline)
+    if (await startApart(world, store, open, how.startFetch)) starts += 1
+    await wait.untilFree(open)
     const answered = await answers()
-    open = asked.filter(({ key }) => !answered.has(key))
-    if (open.length === 0) return
+    open = items.filter(({ key }) => !answered.has(key))
+    if (open.length === 0) break
     await world.sleep(POLL_MS)
   }
+  return answers()
+}
+
+function fetchedInVain(): LaunchError {
+  return new LaunchError('failure', { what: "can't use the cache", why: 'nothing that is fetched arrives in it' })
 }
 
 /**
@@ -144,24 +90,63 @@ export async function startApart(
   return locks.length > 0
 }
 
-function fetchedInVain(): LaunchError {
-  return new LaunchError('failure', { what: "can't use the cache", why: 'nothing that is fetched arrives in it' })
-}
+/** What has been answered since we wait. */
+class Wait {
+  readonly #world: World
+  readonly #store: Store
+  readonly #how: Apart
+  readonly #deadline: Deadline
+  readonly #since: number
+  readonly #asker: string
 
-/** Returns when all are settled, when one that isn't is asked for by nobody, or when the time is up. */
-async function untilFree(
-  world: World,
-  store: Store,
-  items: readonly Wanted[],
-  since: number,
-  deadline: Deadline,
-): Promise<void> {
-  const isAsked = (item: Wanted): boolean => isLocked(world, questionLock(world, store.places, questionOf(item)))
-  while (world.now() < deadline) {
-    const isFree = items.map((item) => [item, !isAsked(item)] as const)
-    const meta = store.readMeta()
-    const open = isFree.filter(([{ key }]) => !isSettled(world, meta, key, since))
-    if (open.length === 0 || open.some(([, free]) => free)) return
-    await world.sleep(POLL_MS)
+  constructor(world: World, store: Store, how: Apart, deadline: Deadline) {
+    this.#world = world
+    this.#store = store
+    this.#how = how
+    this.#deadline = deadline
+    this.#since = world.now()
+    this.#asker = askerOf(world)
+  }
+
+  async answers(items: readonly Wanted[]): Promise<ReadonlyMap<string, Outcome>> {
+    const [values, meta] = [await this.#store.readValues(), this.#store.readMeta()]
+    const found = items.map((item) => [item.key, this.#outcome(item, values.get(item.key), meta)] as const)
+    return new Map(found.filter((pair): pair is [string, Outcome] => pair[1] !== undefined))
+  }
+
+  #outcome(item: Wanted, entry: CachedValue | undefined, meta: Meta): Outcome | undefined {
+    const error = this.#error(meta.refs[item.key])
+    if (error !== undefined) return errorOf(error)
+    return this.#isOfLate(entry?.fetchedAt) || this.#how.isUsable(item, entry) ? entry?.value : undefined
+  }
+
+  /** Returns when all are settled, when one that isn't is asked for by nobody, or when the time is up. */
+  async untilFree(items: readonly Wanted[]): Promise<void> {
+    const [world, store] = [this.#world, this.#store]
+    const isAsked = (item: Wanted): boolean => isLocked(world, questionLock(world, store.places, questionOf(item)))
+    while (world.now() < this.#deadline) {
+      const isFree = items.map((item) => [item, !isAsked(item)] as const)
+      const meta = store.readMeta()
+      const open = isFree.filter(([{ key }]) => !this.#isSettled(meta.refs[key]))
+      if (open.length === 0 || open.some(([, free]) => free)) return
+      await world.sleep(POLL_MS)
+    }
+  }
+
+  /** Whether it was asked for with a value for an answer, or with an error that is ours too. */
+  #isSettled(state: RefState | undefined): boolean {
+    const isValue = state?.error === undefined && Object.keys(state?.errors ?? {}).length === 0
+    return isValue ? this.#isOfLate(state?.attemptedAt) : this.#error(state) !== undefined
+  }
+
+  /** What went wrong with it, here or for everybody: what did for another client alone is no answer for us. */
+  #error(state: RefState | undefined): Block | undefined {
+    const error = errorFor(this.#asker, state)
+    return error !== undefined && this.#isOfLate(error.at) ? error : undefined
+  }
+
+  /** A time that is still to come was written down before the clock was set back. */
+  #isOfLate(time: number | undefined): boolean {
+    return time !== undefined && time >= this.#since && time <= this.#world.now()
   }
 }

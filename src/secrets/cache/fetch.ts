@@ -1,14 +1,19 @@
 import { LaunchError } from '../../errors.ts'
+import { type Lock, WRITING_MS, waitForLock } from '../../lock.ts'
 import type { World } from '../../world.ts'
-import { Secret } from '../secret.ts'
-import { type Outcome, type Source, SourceError } from '../source.ts'
+import { refName } from '../ref.ts'
+import { type Deadline, type Outcome, type Source, SourceError } from '../source.ts'
+import type { Token } from '../token.ts'
+import { askerOf } from './asker.ts'
 import { contentHash } from './content-hash.ts'
-import { blockAfter, isBlocked } from './cooldown.ts'
 import { judge } from './freshness.ts'
-import { type Lock, waitForLock } from './lock.ts'
-import type { Block, Meta, RefState } from './meta.ts'
+import type { Meta } from './meta.ts'
+import { type Answered, type Asked, Page, type PageOptions, refusalOfSource } from './page.ts'
 import type { Wanted } from './policy.ts'
 import { questionOf } from './question.ts'
+import { stillRefused } from './refusals.ts'
+import { assertRoom } from './room.ts'
+import { blocksFor, holding } from './standing.ts'
 import type { Store } from './store.ts'
 import type { CachedValue } from './values.ts'
 
@@ -16,9 +21,11 @@ import type { CachedValue } from './values.ts'
 export interface Fetched {
   readonly item: Wanted
   readonly outcome: Outcome | 'fresh' | 'blocked'
+  /** Of one that is blocked and would have been renewed: why. */
+  readonly refused?: LaunchError
 }
 
-export interface FetchOptions {
+export interface FetchOptions extends PageOptions {
   /** Everything, or what is missing or will be before long. */
   readonly which: 'all' | 'due'
   /** Asks also for what was refused a short while ago: a person said so. */
@@ -27,15 +34,13 @@ export interface FetchOptions {
   readonly limitMs: number
   /** The lock of a question (`question.ts`); undefined leaves it to whoever asks it already. */
   readonly lockFor: (question: string) => Lock | undefined | Promise<Lock | undefined>
-  readonly tokenPrint: () => Promise<string | undefined>
+  /** See `CacheOptions`. */
+  readonly tokenPrint: Token['print']
+  /** Told of what is going to be asked together; what it returns is called when that has ended. */
+  readonly onAsking: (items: readonly Wanted[]) => () => void
   /** Told of each reference as it is settled. */
   readonly onFetched: (fetched: Fetched) => void
-  readonly onPurged: (item: Wanted) => void
-  readonly onBlocked: (what: string, block: Block) => void
 }
-
-/** More than writing takes, however many wait for it. */
-const WRITE_LIMIT_MS = 20_000
 
 /**
  * Asks the source for whatever is due and puts it into the cache. Questions are asked side by side, each under its own
@@ -48,7 +53,6 @@ export async function fetchDue(
   items: readonly Wanted[],
   options: FetchOptions,
 ): Promise<void> {
-  const print = items.some(({ ref }) => ref.kind === 'op') ? await options.tokenPrint() : undefined
   let writing: Promise<void> = Promise.resolve()
   const inTurn = (write: () => Promise<void>): Promise<void> => {
     writing = writing.then(write, write)
@@ -58,13 +62,21 @@ export async function fetchDue(
     const lock = await options.lockFor(question)
     if (lock === undefined) return
     try {
-      const due = await dueOf(world, store, group, print, options)
+      const since = world.now()
+      const deadline = since + options.limitMs
+      const due = await dueOf(world, store, group, deadline, options)
       if (due.length === 0) return
+      assertRoom(world, store)
       // Before the question: a file that changes meanwhile must not be taken for the one that was read.
       const hashes = new Map(due.map((item) => [item.key, contentHash(world, item.policy)]))
       const refs = due.map(({ ref }) => ref)
-      const answer = await inner.resolve(refs, world.now() + options.limitMs)
-      await inTurn(() => enter(world, store, due, answer, { print, hashes }, options))
+      const ended = options.onAsking(due)
+      const answer = await inner.resolve(refs, deadline).finally(ended)
+      const answers = due.map((item): Answered => {
+        return { item, outcome: answer.get(item.ref.text) ?? unanswered(item), contentHash: hashes.get(item.key) }
+      })
+      const tokenPrint = refusalOfSource(answers) === undefined ? undefined : await options.tokenPrint(deadline)
+      await inTurn(() => enter(world, store, lock, answers, { since, tokenPrint }, options))
     } finally {
       lock.release()
     }
@@ -92,145 +104,69 @@ async function dueOf(
   world: World,
   store: Store,
   group: readonly Wanted[],
-  print: string | undefined,
+  deadline: Deadline,
   options: FetchOptions,
 ): Promise<Wanted[]> {
   const [values, meta] = [await store.readValues(), store.readMeta()]
-  return group.filter((item) => {
-    const why = notDue(world, item, values.get(item.key), meta, print, options)
-    if (why !== undefined) options.onFetched({ item, outcome: why })
-    return why === undefined
-  })
+  const due: Wanted[] = []
+  for (const item of group) {
+    const notAsked = await notDue(world, item, values.get(item.key), meta, deadline, options)
+    if (notAsked === undefined) due.push(item)
+    else options.onFetched(notAsked)
+  }
+  return due
 }
 
-function notDue(
+async function notDue(
   world: World,
-  { key, ref, policy }: Wanted,
+  item: Wanted,
   entry: CachedValue | undefined,
   meta: Meta,
-  print: string | undefined,
-  { which, evenIfBlocked }: FetchOptions,
-): 'fresh' | 'blocked' | undefined {
+  deadline: Deadline,
+  { which, evenIfBlocked, tokenPrint }: FetchOptions,
+): Promise<Fetched | undefined> {
+  const { policy } = item
   const now = world.now()
   const verdict = judge(entry, policy, { now, maxStaleMs: 0, contentHash: undefined })
-  if (which === 'due' && (policy.kind !== 'time' || verdict === 'fresh')) return 'fresh'
+  if (which === 'due' && (policy.kind !== 'time' || verdict === 'fresh')) return { item, outcome: 'fresh' }
   if (evenIfBlocked) return undefined
-  const blocks = [meta.refs[key]?.error, meta.sources[ref.kind]]
-  return blocks.some((block) => isBlocked(block, now, print)) ? 'blocked' : undefined
-}
-
-interface Asked {
-  readonly print: string | undefined
-  readonly hashes: ReadonlyMap<string, string | undefined>
+  const block = await holding(blocksFor(askerOf(world), meta, item), now, () => tokenPrint(deadline))
+  if (block === undefined) return undefined
+  return { item, outcome: 'blocked', ...(verdict === 'fresh' ? {} : { refused: stillRefused(block, now) }) }
 }
 
 /** Enters the answers of one question into what the cache holds by now, and writes both files. */
 async function enter(
   world: World,
   store: Store,
-  group: readonly Wanted[],
-  answer: ReadonlyMap<string, Outcome>,
+  question: Lock,
+  answers: readonly Answered[],
   asked: Asked,
   options: FetchOptions,
 ): Promise<void> {
-  const lock = await waitForLock(world, store.places.lock, world.now() + WRITE_LIMIT_MS)
+  const lock = await waitForLock(world, store.places.lock, world.now() + WRITING_MS)
   if (lock === undefined)
     throw new LaunchError('unavailable', { what: "can't use the cache", why: 'it is being written' })
   try {
+    if (!question.isOurs()) throw overtaken()
     const page = new Page(world, await store.readValues(), store.readMeta(), options)
-    const outcomes = group.map((item) => ({ item, outcome: answer.get(item.ref.text) ?? unanswered(item) }))
-    page.enter(outcomes, asked)
-    await page.write(store)
-    for (const fetched of outcomes) options.onFetched(fetched)
+    page.enter(answers, asked)
+    await page.write(store, lock)
+    for (const { item, outcome } of answers) options.onFetched({ item, outcome })
   } finally {
     lock.release()
   }
 }
 
-/** The cache's content while an answer is entered into it. */
-class Page {
-  readonly #world: World
-  readonly #options: FetchOptions
-  readonly #values: Map<string, CachedValue>
-  readonly #refs: Map<string, RefState>
-  readonly #sources: Map<string, Block>
-
-  constructor(world: World, values: ReadonlyMap<string, CachedValue>, meta: Meta, options: FetchOptions) {
-    this.#world = world
-    this.#options = options
-    this.#values = new Map(values)
-    this.#refs = new Map(Object.entries(meta.refs))
-    this.#sources = new Map(Object.entries(meta.sources))
-  }
-
-  enter(outcomes: readonly { item: Wanted; outcome: Outcome }[], { print, hashes }: Asked): void {
-    const wholeSource: LaunchError[] = []
-    for (const { item, outcome } of outcomes) {
-      if (outcome instanceof Secret) this.#enterValue(item, outcome, hashes.get(item.key))
-      else this.#enterRefusal(item, outcome, print)
-      if (outcome instanceof SourceError && outcome.refusal !== 'said-no') wholeSource.push(outcome)
-    }
-    const kind = outcomes[0]?.item.ref.kind
-    if (kind === 'op' || kind === 'op-env') this.#enterSource(kind, wholeSource[0], print)
-  }
-
-  #enterValue(item: Wanted, value: Secret, contentHash: string | undefined): void {
-    const now = this.#world.now()
-    const before = this.#values.get(item.key)
-    const changedAt = before?.value.equals(value) ? before.changedAt : now
-    this.#values.set(item.key, {
-      value,
-      fetchedAt: now,
-      changedAt,
-      ...(contentHash === undefined ? {} : { contentHash }),
-    })
-    this.#refs.set(item.key, { text: item.ref.text, kind: item.ref.kind, attemptedAt: now, fetchedAt: now })
-  }
-
-  #enterRefusal(item: Wanted, error: LaunchError, tokenPrint: string | undefined): void {
-    const now = this.#world.now()
-    const previous = this.#refs.get(item.key)
-    const isPurged = error instanceof SourceError && error.refusal === 'said-no' && this.#values.delete(item.key)
-    if (isPurged) this.#options.onPurged(item)
-    const isTokens = error instanceof SourceError && error.refusal === 'token-rejected'
-    const blocked = blockAfter(previous?.error, error, now, isTokens ? tokenPrint : undefined)
-    const block = isOwnLack(item, error) ? { ...blocked, until: now } : blocked
-    const { fetchedAt } = previous ?? {}
-    this.#refs.set(item.key, {
-      text: item.ref.text,
-      kind: item.ref.kind,
-      attemptedAt: now,
-      ...(fetchedAt === undefined || isPurged ? {} : { fetchedAt }),
-      error: block,
-    })
-  }
-
-  /** One refusal that meant the whole source blocks it for everybody; any other answer lifts the block. */
-  #enterSource(kind: string, error: LaunchError | undefined, tokenPrint: string | undefined): void {
-    if (error === undefined) {
-      this.#sources.delete(kind)
-      return
-    }
-    const block = blockAfter(this.#sources.get(kind), error, this.#world.now(), tokenPrint)
-    this.#sources.set(kind, block)
-    this.#options.onBlocked(kind, block)
-  }
-
-  async write(store: Store): Promise<void> {
-    await store.write(this.#values, {
-      format: 1,
-      writtenAt: this.#world.now(),
-      refs: Object.fromEntries(this.#refs),
-      sources: Object.fromEntries(this.#sources),
-    })
-  }
-}
-
-/** 1Password wasn't even asked: there is no token. It may be there the next time, and looking costs no request. */
-function isOwnLack({ ref }: Wanted, error: LaunchError): boolean {
-  return (ref.kind === 'op' || ref.kind === 'op-env') && !(error instanceof SourceError)
+/** It was stopped for longer than it may ask, or what it asked for was cleared. */
+function overtaken(): LaunchError {
+  return new LaunchError('unavailable', {
+    what: "can't keep what was fetched",
+    why: 'it took too long, or was cleared meanwhile',
+    hint: 'ask again: mcp-launch secrets refresh',
+  })
 }
 
 function unanswered({ ref }: Wanted): LaunchError {
-  return new SourceError('unavailable', { what: "can't resolve", subject: ref.text, why: 'no answer' })
+  return new SourceError('unavailable', { what: "can't resolve", subject: refName(ref), why: 'no answer' })
 }

@@ -11,12 +11,17 @@ export interface Dated {
   readonly fetchedAt: number
   /** SHA-256 of the file it came from. */
   readonly contentHash?: string
+  /** Its source has withdrawn the access to it: not to be used beyond its time. */
+  readonly isWithdrawn?: boolean
 }
 
-/** The last part of a value's time in which it is renewed before anybody has to wait for it. */
-const RENEW_AFTER = 0.75
+/** The share of a value's time after which it is renewed, before anybody has to wait for it. */
+export const RENEW_AFTER = 0.75
 
-/** A clock that was set back by more than this makes a value's age unknown: no longer fresh, and not yet useless. */
+/**
+ * A clock that was set back by more than this makes a value's age unknown: it is no longer fresh, and it is useless if
+ * its time lies further ahead than it may lie back.
+ */
 const CLOCK_TOLERANCE_MS = 5 * 60_000
 
 /** What a cached value is worth now. `contentHash` is the file's, for a policy of content; undefined if it is gone. */
@@ -30,8 +35,9 @@ export function judge(
     return 'useless'
   }
   const age = at.now - entry.fetchedAt
-  if (age < -CLOCK_TOLERANCE_MS) return 'stale'
-  if (age < policy.ttlMs * RENEW_AFTER) return 'fresh'
-  if (age < policy.ttlMs) return policy.kind === 'content' ? 'fresh' : 'renew'
-  return policy.kind === 'time' && age <= at.maxStaleMs ? 'stale' : 'useless'
+  const isKnown = age >= -CLOCK_TOLERANCE_MS
+  if (isKnown && age < policy.ttlMs * RENEW_AFTER) return 'fresh'
+  if (isKnown && age < policy.ttlMs) return policy.kind === 'content' ? 'fresh' : 'renew'
+  const mayBeStale = policy.kind === 'time' && !entry.isWithdrawn
+  return mayBeStale && Math.abs(age) <= at.maxStaleMs ? 'stale' : 'useless'
 }

@@ -1,5 +1,6 @@
 import type { SecretSpec, Settings } from '../../registry/entry.ts'
-import type { Ref } from '../ref.ts'
+import { formatRef } from '../parse-ref.ts'
+import { isOnePassword, type Ref } from '../ref.ts'
 
 /**
  * How long a value may be used: never from the cache, for a time, or as long as the bytes of the file that it came
@@ -13,40 +14,69 @@ export type Policy =
 /** A reference with what the cache has to know of it. */
 export interface Wanted {
   readonly ref: Ref
-  /** Names the value in the cache: the reference with its file made absolute. */
+  /** Names the value in the cache: the reference with all that it means something else with. */
   readonly key: string
   readonly policy: Policy
+  /** Names the 1Password account that is asked, whose refusals may concern all of its references. */
+  readonly source?: string
 }
 
 /** The policy of one secret: its source's habit (DESIGN, "Contract: registry"), overridden by its own `cache`. */
 export function wanted(
   ref: Ref,
   spec: Pick<SecretSpec, 'cache'>,
-  cache: Settings['cache'],
+  { cache, onepassword }: Settings,
   absolute: (file: string) => string,
 ): Wanted {
-  const ttlMs = typeof spec.cache === 'number' ? spec.cache : cache.ttlMs
-  const never: Policy = { kind: 'never' }
-  const chosen = (habit: Policy): Policy => (spec.cache === false ? never : habit)
+  const key = absoluteText(ref, absolute)
+  const policy = policyOf(ref, spec.cache, cache.ttlMs, absolute)
+  if (!isOnePassword(ref)) return { ref, key, policy }
+  const source = accountOf(onepassword.token, absolute)
+  return { ref, key: `${key} of ${source}`, policy, source }
+}
+
+function policyOf(ref: Ref, own: SecretSpec['cache'], usualMs: number, absolute: (file: string) => string): Policy {
+  const ttlMs = typeof own === 'number' ? own : usualMs
+  if (own === false) return { kind: 'never' }
   switch (ref.kind) {
     case 'op':
-      return { ref, key: ref.text, policy: ref.attribute === undefined ? chosen({ kind: 'time', ttlMs }) : never }
+      return ref.attribute === undefined ? { kind: 'time', ttlMs } : { kind: 'never' }
     case 'op-env':
-      return { ref, key: ref.text, policy: chosen({ kind: 'time', ttlMs }) }
     case 'command':
-      return { ref, key: `${ref.text} in ${absolute('.')}`, policy: chosen({ kind: 'time', ttlMs }) }
+      return { kind: 'time', ttlMs }
     case 'sops':
     case 'age': {
-      const file = absolute(ref.file)
-      const forever = typeof spec.cache === 'number' ? ttlMs : Number.POSITIVE_INFINITY
-      const key = ref.text.replace(ref.file, () => file)
-      return { ref, key, policy: chosen({ kind: 'content', file, ttlMs: forever }) }
+      const forever = typeof own === 'number' ? ttlMs : Number.POSITIVE_INFINITY
+      return { kind: 'content', file: absolute(ref.file), ttlMs: forever }
     }
     case 'file':
-    case 'env': {
-      const isCached = spec.cache === true || typeof spec.cache === 'number'
-      const key = ref.kind === 'file' ? `file:${absolute(ref.file)}` : ref.text
-      return { ref, key, policy: isCached ? { kind: 'time', ttlMs } : never }
-    }
+    case 'env':
+      return own === undefined ? { kind: 'never' } : { kind: 'time', ttlMs }
   }
+}
+
+/** The reference as it means the same in every registry: files absolute, and where a program runs. */
+function absoluteText(ref: Ref, absolute: (file: string) => string): string {
+  switch (ref.kind) {
+    case 'sops':
+    case 'age':
+    case 'file':
+      return formatRef({ ...ref, file: absolute(ref.file) })
+    case 'command':
+      return `${ref.text} in ${absolute('.')}`
+    case 'op':
+    case 'op-env':
+    case 'env':
+      return ref.text
+  }
+}
+
+/**
+ * An account is known by where its token is kept, as two registries, say of work and of home, name two places. It isn't
+ * known by the token itself: that may be gone or not be had now (a client without the variable, a locked password
+ * manager), and a new one for the same account must not throw away what serves while 1Password is out of reach. What
+ * the `op` program gave to a person who has no token is found by the launches of the same registry.
+ */
+function accountOf(token: Ref, absolute: (file: string) => string): string {
+  return `1password by ${absoluteText(token, absolute)}`
 }

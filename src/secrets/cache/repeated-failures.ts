@@ -1,6 +1,8 @@
 import { span } from '../../span.ts'
+import { refName } from '../ref.ts'
 import type { Block, Meta } from './meta.ts'
 import type { Wanted } from './policy.ts'
+import { lastRefusal } from './standing.ts'
 
 /** A reference whose last refreshes failed. */
 export interface Failing {
@@ -15,16 +17,11 @@ export interface Failing {
 /** Once may be chance. */
 const REPEATED = 2
 
-type Named = Pick<Wanted, 'ref' | 'key'>
+type Named = Pick<Wanted, 'ref' | 'key' | 'source'>
 
 /** Of these references, those that failed when they were last asked for; what failed most often comes first. */
 export function failing(meta: Meta, refs: readonly Named[]): Failing[] {
-  return refs
-    .flatMap(({ key, ref }): Failing[] => {
-      const block = meta.refs[key]?.error ?? meta.sources[ref.kind]
-      return isBlock(block) ? [{ ref: ref.text, ...pick(block) }] : []
-    })
-    .sort((one, other) => other.failures - one.failures)
+  return failed(meta, refs).map(({ ref, failures, message, since }) => ({ ref: ref.text, failures, message, since }))
 }
 
 /**
@@ -34,18 +31,18 @@ export function failing(meta: Meta, refs: readonly Named[]): Failing[] {
  * @param now milliseconds since the epoch.
  */
 export function repeatedFailures(meta: Meta, refs: readonly Named[], now: number): string | undefined {
-  const [worst, ...others] = failing(meta, refs).filter(({ failures }) => failures >= REPEATED)
+  const [worst, ...others] = failed(meta, refs).filter(({ failures }) => failures >= REPEATED)
   if (worst === undefined) return undefined
   const { failures, ref, message, since } = worst
   const more = others.length === 0 ? '' : ` (and of ${others.length} more)`
-  return `the last ${failures} refreshes of ${ref}${more} failed, for ${span(now - since)} now: ${message}`
+  return `the last ${failures} refreshes of ${refName(ref)}${more} failed, for ${span(now - since)} now: ${message}`
 }
 
-function pick({ failures, message, since }: Block): Omit<Failing, 'ref'> {
-  return { failures, message, since }
-}
-
-/** The meta file is only looked at from outside when it is read. */
-function isBlock(block: Block | undefined): block is Block {
-  return typeof block?.failures === 'number' && typeof block.message === 'string' && typeof block.since === 'number'
+function failed(meta: Meta, refs: readonly Named[]): (Block & Pick<Named, 'ref'>)[] {
+  return refs
+    .flatMap((item) => {
+      const block = lastRefusal(meta, item)
+      return block === undefined ? [] : [{ ...block, ref: item.ref }]
+    })
+    .sort((one, other) => other.failures - one.failures)
 }

@@ -1,12 +1,14 @@
-import type { LaunchError } from '../../errors.ts'
+import { LaunchError } from '../../errors.ts'
+import { type Lock, sweep } from '../../lock.ts'
 import { assertOnlyOwnerWrites } from '../../permissions.ts'
 import type { World } from '../../world.ts'
 import { cacheError } from './cache-error.ts'
-import { openIdentity } from './identity.ts'
-import { sweep } from './lock.ts'
-import { type Meta, readMeta, writeMeta } from './meta.ts'
+import { type OnDamage, openIdentity } from './identity.ts'
+import { type Meta, readMeta, readWritten, writeMeta } from './meta.ts'
 import { type Places, places } from './places.ts'
-import { readValues, setAside, type Values, writeValues } from './values.ts'
+import { pruned } from './prune.ts'
+import { encryptValues, readValues, setAside, type Values } from './values.ts'
+import { mapDetails, sealed, unsealed } from './words.ts'
 
 /** The two files of the cache, opened. */
 export interface Store {
@@ -16,32 +18,29 @@ export interface Store {
   readMeta(): Meta
   /**
    * Writes both, the values first: a crash between the two leaves new values with old states, which is harmless.
-   * What could not be read before is set aside, and what killed writers left is removed. To be called under the lock.
-   * Throws LaunchError if they can't be written.
+   * What is of no use any more is left out, what could not be read before is set aside, and what killed writers left is removed. Throws LaunchError if they
+   * can't be written, or if the lock (`places.lock`) was lost meanwhile: what is there by then is younger.
    */
-  write(values: Values, meta: Meta): Promise<void>
+  write(values: Values, meta: Meta, lock: Pick<Lock, 'isOurs'>): Promise<void>
 }
-
-/** Told of damage, once, by who sets it aside: the audit log's business. */
-export type OnDamage = (file: string, why: string) => void
 
 /** Opens the cache, or tells why it can't be used: a home that can't be written, a key that others can read. */
 export async function openStore(world: World, onDamage: OnDamage): Promise<Store | LaunchError> {
   try {
     const where = places(world)
     world.files.makeDirectory(where.directory)
-    assertOwn(world, where.directory)
-    const identity = await openIdentity(world, where)
+    assertOwn(world, where)
+    const identity = await openIdentity(world, where, onDamage)
     return {
       places: where,
       async readValues() {
         const reading = await readValues(world, where, identity)
         return reading.kind === 'values' ? reading.values : new Map()
       },
-      readMeta: () => readMeta(world, where),
-      async write(values, meta) {
+      readMeta: () => mapDetails(readMeta(world, where), (sealed) => unsealed(world, identity, sealed)),
+      async write(values, meta, lock) {
         try {
-          await write(world, where, identity, { values, meta, onDamage })
+          await write(world, where, identity, { values, meta, lock, onDamage })
         } catch (error) {
           throw cacheError(error)
         }
@@ -56,19 +55,28 @@ async function write(
   world: World,
   where: Places,
   identity: Uint8Array,
-  { values, meta, onDamage }: { values: Values; meta: Meta; onDamage: OnDamage },
+  { values, meta, lock, onDamage }: { values: Values; meta: Meta; lock: Pick<Lock, 'isOurs'>; onDamage: OnDamage },
 ): Promise<void> {
-  sweep(world, where.lock, [where.values, where.meta])
+  const useful = pruned(world, values, meta)
   const reading = await readValues(world, where, identity)
+  const before = [readWritten(world, where)?.writtenAt, reading.kind === 'values' ? reading.writtenAt : undefined]
+  const writtenAt = Math.max(world.now(), ...before.map((time = 0) => time + 1))
+  const file = await encryptValues(identity, useful.values, writtenAt)
+  if (!lock.isOurs())
+    throw new LaunchError('unavailable', { what: "can't use the cache", why: 'it was written meanwhile' })
+  sweep(world, where.lock, [where.values, where.meta])
   if (reading.kind === 'damaged') {
     setAside(world, where)
     onDamage(where.values, reading.why)
   }
-  writeMeta(world, where, { ...meta, checksum: await writeValues(world, where, identity, values) })
+  world.files.makeDirectory(where.directory)
+  world.files.writeWhole(where.values, file)
+  const sealedMeta = mapDetails(useful.meta, (words) => sealed(world, identity, words))
+  writeMeta(world, where, { ...sealedMeta, checksum: world.sha256(file), writtenAt })
 }
 
 /** Somebody who can write there could have us write through a link of theirs. */
-function assertOwn(world: World, directory: string): void {
+export function assertOwn(world: World, { directory }: Places): void {
   const stat = world.files.stat(directory)
   if (stat !== undefined) assertOnlyOwnerWrites(world, directory, stat, 'the cache directory')
 }

@@ -1,7 +1,7 @@
 import { LaunchError } from '../../errors.ts'
 import type { World } from '../../world.ts'
 import { Secret } from '../secret.ts'
-import type { Deadline } from '../source.ts'
+import type { Deadline, Outcome } from '../source.ts'
 import type { Connect, Connection, TokenSource } from './connection.ts'
 import { noAnswer, requestFailure } from './request-failures.ts'
 
@@ -28,14 +28,14 @@ export async function ask<T>(
     timer = setTimeout(() => resolve(noAnswer(waitMs)), waitMs)
   })
   try {
-    return await Promise.race([answer(token, connect, question), late])
+    return await Promise.race([answer(() => token(deadline), connect, question), late])
   } finally {
     clearTimeout(timer)
   }
 }
 
 async function answer<T>(
-  token: TokenSource,
+  token: () => Promise<Outcome>,
   connect: Connect,
   question: (connection: Connection) => Promise<T>,
 ): Promise<T | LaunchError> {

@@ -1,5 +1,5 @@
 import type { EnvironmentVariable, ResolveAllResponse } from '@1password/sdk'
-import type { Outcome } from '../source.ts'
+import type { Deadline, Outcome } from '../source.ts'
 
 /**
  * The narrowest view of 1Password's SDK that this program needs, in the SDK's own types; what tests replace.
@@ -17,7 +17,7 @@ export interface Connection {
 export type Connect = (token: string) => Promise<Connection>
 
 /** The service-account token, or why there is none. */
-export type TokenSource = () => Promise<Outcome>
+export type TokenSource = (deadline: Deadline) => Promise<Outcome>
 
 /** What the SDK says by an error's class; its words don't have to be read. */
 export class TypedFailure extends Error {

@@ -1,4 +1,4 @@
-import { LaunchError } from '../../errors.ts'
+import type { LaunchError } from '../../errors.ts'
 import { findProgram } from '../../programs.ts'
 import type { Finished, World } from '../../world.ts'
 import type { OpRef } from '../ref.ts'
@@ -42,7 +42,7 @@ export function opProgramSource(world: World): Source {
 async function read(world: World, file: string, ref: OpRef, deadline: Deadline): Promise<Outcome | WholeFailure> {
   const timeoutMs = Math.max(1, deadline - world.now())
   const args = ['read', '--no-newline', '--', ref.text]
-  const finished = await world.processes.run({ file, args, env: world.env, cwd: '/', timeoutMs })
+  const finished = await world.processes.run({ file, args, env: world.env, cwd: '/', timeoutMs, endsWithUs: true })
   if (finished.end.kind !== 'exit' || finished.end.code !== 0) return failureOf(ref, finished, timeoutMs)
   try {
     return new Secret(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(finished.stdout))
@@ -147,13 +147,13 @@ function refusal(kind: Refusal, ref: OpRef, why: string, hint: string): SourceEr
 }
 
 function whole(kind: Refusal, why: string, hint: string): WholeFailure {
-  return new WholeFailure(
-    new SourceError(kind, { what: "can't ask 1password with the program", subject: 'op', why, hint }),
-  )
+  const fault = { what: "can't ask 1password with the program", subject: 'op', why, hint }
+  // A person's account, which a service account's token doesn't need.
+  return new WholeFailure(new SourceError(kind, fault, 'asker'))
 }
 
 function notInstalled(): LaunchError {
-  return new LaunchError('failure', {
+  return new SourceError('not-asked', {
     what: "can't ask 1password with the program",
     subject: 'op',
     why: 'it is not on the PATH',

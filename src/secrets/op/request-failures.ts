@@ -53,7 +53,7 @@ const BY_WORDS: readonly (readonly [RegExp, Failure])[] = [
   [
     /token had invalid format|invalid service account token|deserialization failed|base64 decoding failed|requires either `auth`/,
     {
-      refusal: 'token-rejected',
+      refusal: 'token-malformed',
       what: "can't use the 1password token",
       why: 'it is no whole service-account token',
       hint: 'copy it again, all of it (it begins with ops_), or make a new one on 1password.com',
@@ -125,17 +125,18 @@ export function requestFailure(thrown: unknown, token: string): LaunchError {
     })
   }
   const message = messageOf(thrown)
-  return new SourceError(...toFault(knownFailure(thrown, message) ?? unknownFailure(message, token)))
+  return toError(knownFailure(thrown, message) ?? unknownFailure(message, token))
 }
 
 /** Why there is no answer after so many milliseconds. */
 export function noAnswer(waitedMs: number): SourceError {
   const hint = 'check the network, or raise "resolveTimeout" under "cache"'
-  return new SourceError(...toFault(unavailable(`no answer within ${Math.round(waitedMs / 100) / 10} s`, hint)))
+  return toError(unavailable(`no answer within ${Math.round(waitedMs / 100) / 10} s`, hint))
 }
 
-function toFault({ refusal, ...fault }: Failure): ConstructorParameters<typeof SourceError> {
-  return [refusal, fault]
+/** The whole request failed: the next one, for whatever reference, would too. A "no" is about what was asked for. */
+function toError({ refusal, ...fault }: Failure): SourceError {
+  return new SourceError(refusal, fault, refusal === 'said-no' ? 'reference' : 'source')
 }
 
 function knownFailure(thrown: unknown, message: string): Failure | undefined {

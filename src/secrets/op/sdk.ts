@@ -44,10 +44,11 @@ function heedProxy(env: Environment): void {
     http.setGlobalProxyFromEnv?.(env)
   } catch {
     // Node's own message has the address in it, with its password.
-    throw new SourceError('unavailable', {
+    const fault = {
       what: "can't reach 1password",
       why: 'what HTTPS_PROXY or HTTP_PROXY holds is no address of a proxy',
       hint: 'write it as http://host:port',
-    })
+    }
+    throw new SourceError('unavailable', fault, 'asker')
   }
 }

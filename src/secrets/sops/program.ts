@@ -45,6 +45,7 @@ export async function decryptWithProgram(
     env: world.env,
     cwd: dirname(file),
     timeoutMs: Math.max(1, deadline - world.now()),
+    endsWithUs: true,
   })
   if (finished.end.kind !== 'exit' || finished.end.code !== 0) throw failure(finished)
   const tree = parseJsonDocument(finished.stdout.toString('utf8'))

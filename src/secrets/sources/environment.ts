@@ -1,8 +1,7 @@
-import { LaunchError } from '../../errors.ts'
 import type { World } from '../../world.ts'
 import type { Ref } from '../ref.ts'
 import { Secret } from '../secret.ts'
-import type { Outcome, Source } from '../source.ts'
+import { type Outcome, type Source, SourceError } from '../source.ts'
 
 /** `env:NAME`: a variable of the launcher's own environment. An empty one counts as not set. */
 export function environmentSource(world: World): Source {
@@ -17,7 +16,7 @@ export function environmentSource(world: World): Source {
 function readValue(world: World, ref: Extract<Ref, { kind: 'env' }>): Outcome {
   const value = world.env[ref.name]
   if (value !== undefined && value !== '') return new Secret(value)
-  return new LaunchError('failure', {
+  return new SourceError('not-asked', {
     what: "can't resolve",
     subject: ref.text,
     why: value === undefined ? `${ref.name} is not set in the client's environment` : `${ref.name} is empty`,

@@ -4,7 +4,7 @@ import type { World } from '../../world.ts'
 import { resolvePath } from '../path.ts'
 import type { Ref } from '../ref.ts'
 import { Secret } from '../secret.ts'
-import type { Outcome, Source } from '../source.ts'
+import { notAsked, type Outcome, type Source, SourceError } from '../source.ts'
 import { textOf } from '../text.ts'
 
 /** Larger than any key or certificate, and smaller than what an environment or a runtime directory bears. */
@@ -31,14 +31,14 @@ function readValue(world: World, baseDirectory: string, ref: Extract<Ref, { kind
     if (stat.kind === 'directory') return failure(ref, `${path} is a directory`, 'name the file in it')
     assertOnlyOwnerReads(world, path, stat, 'the secret file')
     if (stat.size > LIMIT_BYTES) return failure(ref, `${path} is larger than 1 MiB`, 'name a smaller file')
-    const text = textOf(world.files.read(path))
+    const text = textOf(world.files.readAny(path))
     return text === undefined ? failure(ref, `${path} is no UTF-8 text`, 'store it encoded (base64)') : new Secret(text)
   } catch (error) {
-    if (error instanceof LaunchError) return error
+    if (error instanceof LaunchError) return notAsked(error)
     return failure(ref, errnoWords(error), "mend the file's permissions")
   }
 }
 
 function failure(ref: Ref, why: string, hint: string): LaunchError {
-  return new LaunchError('failure', { what: "can't resolve", subject: ref.text, why, hint })
+  return new SourceError('not-asked', { what: "can't resolve", subject: ref.text, why, hint })
 }

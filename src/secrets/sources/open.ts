@@ -1,11 +1,11 @@
 import type { World } from '../../world.ts'
+import type { TokenSource } from '../op/connection.ts'
 import type { Ref } from '../ref.ts'
-import type { Outcome, Source } from '../source.ts'
+import type { Source } from '../source.ts'
 
 /** How 1Password is asked. */
 export interface OnePassword {
-  /** The service account's token, or why there is none. */
-  readonly token: () => Promise<Outcome>
+  readonly token: TokenSource
   /** By the `op` program, which may ask a person at the terminal for an unlock. */
   readonly byProgram: boolean
 }

@@ -60,7 +60,8 @@ export class User {
   lockOf(secret: { command: string[] }): string {
     const cache = { ttlMs: 0, stale: 'warn', maxStaleMs: 0, resolveTimeoutMs: 0 } as const
     const directory = join(this.home, '.config/mcp')
-    const item = wanted(parseRef(secret), {}, cache, (file) => join(directory, file))
+    const onepassword = { token: parseRef('env:T') }
+    const item = wanted(parseRef(secret), {}, { cache, onepassword }, (file) => join(directory, file))
     return questionLock(this.world, places(this.world), questionOf(item))
   }
 

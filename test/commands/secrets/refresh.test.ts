@@ -2,7 +2,13 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { refresh } from '../../../src/commands/secrets/refresh.ts'
-import { type Lock, tryLock, tryLockForAnother } from '../../../src/secrets/cache/lock.ts'
+import { select } from '../../../src/commands/secrets/selection.ts'
+import { type Lock, tryLock, tryLockForAnother } from '../../../src/lock.ts'
+import type { SecretSpec, ServerEntry } from '../../../src/registry/entry.ts'
+import { ERASE } from '../../../src/report/live-output.ts'
+import { secretSource, specsOf } from '../../../src/secrets/open.ts'
+import { parseRef } from '../../../src/secrets/parse-ref.ts'
+import type { Program, World } from '../../../src/world.ts'
 import { User } from './home.ts'
 
 const audited = (user: User) =>
@@ -12,6 +18,17 @@ const audited = (user: User) =>
     .map((line) => JSON.parse(line) as Record<string, unknown>)
 
 describe('secrets refresh', () => {
+  test('of a timer, whose output goes to a log, does not print what a failing command says', async () => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', 'echo canary >&2; exit 1') } })
+    for (const json of [false, true]) {
+      await refresh(user.world, [], { scheduled: true, json })
+      expect(user.said()).not.toContain('canary')
+    }
+    await refresh(user.world, [], {})
+    expect(user.said()).toContain('it ended with 1: canary')
+  })
+
   test('asks for all, says what came of each, and ends with 0', async () => {
     const user = new User()
     user.register({ one: { A: user.script('a', 'echo canary-a') }, two: { B: user.script('b', 'echo canary-b') } })
@@ -44,7 +61,15 @@ describe('secrets refresh', () => {
       'failed  can\'t resolve "command ~/a.sh": it ended with 3: locked\n' +
         '        hint: run the command by hand and see what it says\n',
     )
-    expect(audited(user)).toMatchObject([{ event: 'refresh', outcome: 'failed' }])
+    expect(audited(user)).toMatchObject([
+      {
+        event: 'cooldown',
+        source: JSON.stringify({ command: [`${user.home}/a.sh`] }),
+        failures: 1,
+        error: `can't resolve "command ${user.home}/a.sh": it ended with 3`,
+      },
+      { event: 'refresh', outcome: 'failed' },
+    ])
   })
 
   test('ends with 75 if a later try may mend it all, and with 1 if not', async () => {
@@ -111,12 +136,12 @@ describe('secrets refresh', () => {
     expect(await user.cached()).toEqual(['a'])
   })
 
-  test('gives up after a minute of waiting, with 75', async () => {
+  test('gives up when the other one had all its time, with 75', async () => {
     const user = new User()
     const secret = user.script('a', 'echo a')
     user.register({ one: { A: secret } })
     await user.store()
-    tryLock(user.world, user.lockOf(secret))
+    tryLock(user.world, user.lockOf(secret), 600_000)
     const sleep = () => {
       user.shift += 30_000
       return Promise.resolve()
@@ -149,16 +174,76 @@ describe('secrets refresh', () => {
     await refresh(user.world, [], {})
     expect(calls()).toBe(2)
     user.said()
-    expect(await refresh(user.world, [], { scheduled: true })).toBe(0)
+    expect(await refresh(user.world, [], { scheduled: true })).toBe(1)
     expect(calls()).toBe(2)
-    expect(user.said()).toBe('blocked  {"command":["~/a.sh"]}\n')
+    expect(user.said()).toMatch(
+      /^blocked {2}can't resolve "command ~\/a.sh": it ended with 1; not asked again for \d+ s /,
+    )
+  })
+
+  test.each([
+    ['1', 'exit 1', 1],
+    ['75', 'exit 75', 75],
+  ])('a timer that renews nothing fails with %s, as long as the old value is not fresh', async (_, what, code) => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', 'echo a') } })
+    await refresh(user.world, [], {})
+    user.script('a', what)
+    await refresh(user.world, [], {})
+    expect(await refresh(user.world, [], { scheduled: true })).toBe(0)
+    expect(user.said()).toMatch(/\nblocked {2}\{"command":\["~\/a.sh"\]\}\n$/)
+    user.shift = 3.5 * 3_600_000
+    expect(await refresh(user.world, [], { scheduled: true })).toBe(code)
+    user.said()
+    expect(await refresh(user.world, [], { scheduled: true, json: true })).toBe(code)
+    expect(JSON.parse(user.said())).toMatchObject({
+      secrets: [{ outcome: 'blocked', error: expect.stringContaining('; not asked again for') }],
+    })
+  })
+
+  test('gives a source the time of a launch, if that is more than a minute', async () => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', 'echo a') } }, { cache: { resolveTimeout: '90s' } })
+    const limits: number[] = []
+    expect(await refresh(noting(user, limits), ['one'], {})).toBe(0)
+    expect(limits).toEqual([expect.toSatisfy((limit: number) => limit > 80_000 && limit <= 90_000)])
+  })
+
+  test.each([
+    ['without secrets', {}],
+    ['with none that is cached', { A: 'env:E' }],
+  ])('says that there is nothing to do for a server %s', async (_, secrets) => {
+    const user = new User({ E: 'e' })
+    user.register({ one: secrets })
+    expect(await refresh(user.world, ['one'], {})).toBe(0)
+    expect(user.said()).toBe('nothing to refresh: there is no secret that is cached\n')
+    expect(await refresh(user.world, ['one'], { due: true })).toBe(0)
+    expect(await refresh(user.world, ['one'], { json: true })).toBe(0)
+    expect(JSON.parse(user.said())).toEqual({ secrets: [] })
+  })
+
+  test('says on a terminal whom it asks and for how long, and leaves nothing of it', async () => {
+    const user = new User()
+    const go = join(user.home, 'go')
+    user.register({ one: { A: user.script('a', `until [ -e ${go} ]; do sleep 0.02; done; echo a`) } })
+    const terminal = { ...user.world.terminal, stdoutIsTerminal: true }
+    const refreshing = refresh({ ...user.world, terminal }, [], {})
+    let said = ''
+    await expect
+      .poll(() => (said += user.said()), { timeout: 5_000 })
+      .toContain(`${ERASE}asking command ~/a.sh for 1 s …`)
+    writeFileSync(go, '')
+    expect(await refreshing).toBe(0)
+    said += user.said()
+    expect(said.startsWith(`${ERASE}asking command ~/a.sh …`)).toBe(true)
+    expect(said.split(ERASE).at(-1)).toBe('fetched  {"command":["~/a.sh"]}\n')
   })
 
   test('leaves out what is never cached', async () => {
     const user = new User({ E: 'e' })
     user.register({ one: { A: 'env:E', B: { from: user.script('b', 'exit 1'), cache: false } } })
     expect(await refresh(user.world, [], {})).toBe(0)
-    expect(user.said()).toBe('')
+    expect(user.said()).toBe('nothing to refresh: there is no secret that is cached\n')
     expect(await user.cached()).toEqual([])
   })
 
@@ -250,6 +335,18 @@ describe('secrets refresh of 1Password without a token', () => {
     expect(await user.cached()).toEqual(['value of op://vault/item/field'])
   })
 
+  test.each([
+    ['a file that others can read', (user: User) => `file:${user.write('token', 'ops_canary', 0o644)}`],
+    ['a program that fails', (user: User) => user.script('token', 'exit 1')],
+    ['another variable', () => 'env:ANOTHER'],
+  ])('asks no other account than the one whose token is in %s', async (_, token) => {
+    const { user, env } = withProgram()
+    user.register({ one: { A: 'op://vault/item/field' } }, { onepassword: { token: token(user) } })
+    const terminal = { ...user.world.terminal, stdinIsTerminal: true }
+    expect(await refresh({ ...user.world, env, terminal }, [], {})).toBe(1)
+    expect(await user.cached()).toEqual([])
+  })
+
   test.each([{ due: true }, { scheduled: true }, {}])('prompts nobody else: %j', async (options) => {
     const { user, env } = withProgram()
     const stdinIsTerminal = Object.keys(options).length > 0
@@ -258,3 +355,68 @@ describe('secrets refresh of 1Password without a token', () => {
     expect(await user.cached()).toEqual([])
   })
 })
+
+describe('a 1Password token that a program gives', () => {
+  const OP = 'op://vault/item/field'
+  /** A server with a reference to 1Password, one without, and a token's program that notes its runs. */
+  const withToken = (what: string) => {
+    const user = new User()
+    const token = user.script('token', `echo x >> ${user.home}/runs; ${what}`)
+    const servers = { one: { A: OP, B: 'op://vault/item/other' }, two: { C: user.script('c', 'echo c') } }
+    user.register(servers, { onepassword: { token } })
+    return { user, runs: () => user.world.files.list(user.home).includes('runs') && lineCount(user) }
+  }
+  const lineCount = (user: User) => readFileSync(join(user.home, 'runs'), 'utf8').split('\n').length - 1
+
+  test.each([
+    ['fails', 'exit 1'],
+    ['gives no token', 'echo canary'],
+  ])('and that %s runs once, however often a client starts the server', async (_, what) => {
+    const { user, runs } = withToken(what)
+    for (const _ of [1, 2, 3]) {
+      await refresh(user.world, ['one'], { due: true })
+      await launchOf(user, OP)
+    }
+    expect(runs()).toBe(1)
+    user.shift = 62 * 60_000
+    await refresh(user.world, ['one'], { due: true })
+    expect(runs()).toBe(2)
+  })
+
+  test('does not run for a server without such a reference', async () => {
+    const { user, runs } = withToken('exit 1')
+    await refresh(user.world, ['two'], { due: true })
+    expect(await user.cached()).toEqual(['c'])
+    expect(runs()).toBe(false)
+  })
+
+  test('may take as long as a refresh', async () => {
+    const { user } = withToken('exit 1')
+    const limits: number[] = []
+    expect(await refresh(noting(user, limits), ['one'], {})).toBe(1)
+    expect(limits).toEqual([expect.toSatisfy((limit: number) => limit > 50_000 && limit <= 60_000)])
+  })
+})
+
+/** What a launch is told of a reference that is refused for now. */
+async function launchOf(user: User, text: string): Promise<void> {
+  const { registry, context } = select(user.world, ['one'], undefined)
+  const [spec] = specsOf(registry.servers.get('one') as ServerEntry).map(([, one]) => one)
+  const source = secretSource(user.world, context, [spec as SecretSpec], {
+    startFetch: () => Promise.reject(new Error('asked again')),
+    note: () => {},
+    seen: () => {},
+    onDamage: () => {},
+  })
+  const outcome = (await source.resolve([parseRef(text)], user.world.now() + 5_000)).get(text)
+  expect(String(outcome)).toContain('; not asked again for')
+}
+
+/** The user's world, with the time that each program was given. */
+function noting({ world }: User, limits: number[]): World {
+  const run = (program: Program) => {
+    limits.push(program.timeoutMs)
+    return world.processes.run(program)
+  }
+  return { ...world, processes: { ...world.processes, run } }
+}

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { audit } from '../../../src/audit.ts'
@@ -10,6 +10,8 @@ import { Secret } from '../../../src/secrets/secret.ts'
 import { User } from './home.ts'
 
 const HOUR = 3_600_000
+/** A lock that nobody took. */
+const OURS = { isOurs: () => true }
 
 describe('secrets status', () => {
   test('says what is there and what is not', async () => {
@@ -25,6 +27,7 @@ describe('secrets status', () => {
       ['one', 'A', '{"command":["~/a.sh"]}', 'missing'],
       ['one', 'E', 'env:NOWHERE', 'not cached'],
       ['one', 'S', 'sops:s.yaml#/a', 'not cached yet'],
+      ['', '! can\'t read "~/.config/mcp/s.yaml": no such file'],
       ['two', 'B', '{"command":["~/b.sh"]}', 'missing'],
       [''],
     ])
@@ -77,6 +80,87 @@ describe('secrets status', () => {
     user.said()
     expect(await status(user.world, [], {})).toBe(1)
     expect(user.said()).not.toContain('not asked again')
+  })
+
+  test('of a file that is gone says so: a launch fails, whatever the cache has of it', async () => {
+    const user = new User()
+    const file = user.write('.config/mcp/secret.age', 'bytes')
+    user.register({ one: { A: 'age:secret.age' } })
+    const store = await user.store()
+    const times = { fetchedAt: Date.now(), changedAt: Date.now(), contentHash: user.world.sha256('bytes') }
+    await store.write(new Map([[`age:${file}`, { value: new Secret('v'), ...times }]]), store.readMeta(), OURS)
+    expect(await status(user.world, [], {})).toBe(0)
+    expect(user.said()).toMatch(/ fresh /)
+    user.world.files.remove(file)
+    expect(await status(user.world, [], {})).toBe(1)
+    expect(user.said()).toBe(
+      'one  A  age:secret.age  not cached yet\n    ! can\'t read "~/.config/mcp/secret.age": no such file\n',
+    )
+  })
+
+  test.each<[string, (user: User) => void, string]>([
+    [
+      'is damaged',
+      (user) => user.write('.cache/mcp-launch/secrets.enc', 'no age file'),
+      'it is no age file for one X25519 recipient',
+    ],
+    [
+      'was made with another key',
+      (user) => user.write('.local/state/mcp-launch/machine.key', 'k'.repeat(32)),
+      'this machine key does not open it',
+    ],
+    [
+      'has lost its key',
+      (user) => user.world.files.remove(join(user.home, '.local/state/mcp-launch/machine.key')),
+      'the machine key that opens it is gone',
+    ],
+    [
+      'has a key that others can read',
+      (user) => chmodSync(join(user.home, '.local/state/mcp-launch/machine.key'), 0o644),
+      'others can read it (mode 0644) (chmod 600 ~/.local/state/mcp-launch/machine.key)',
+    ],
+  ])('of a cache that %s says so', async (_, spoil, why) => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', 'echo a') } })
+    await refresh(user.world, [], {})
+    spoil(user)
+    user.said()
+    expect(await status(user.world, [], {})).toBe(1)
+    const [first, second] = user.said().split('\n')
+    expect(first).toContain('! nothing in the cache can be used: ')
+    expect(first).toContain(why)
+    expect(second).toMatch(/^one {2}A .* missing$/)
+    expect(await status(user.world, [], { json: true })).toBe(1)
+    expect(JSON.parse(user.said())).toMatchObject({ problem: expect.stringContaining(why) })
+  })
+
+  test('makes nothing', async () => {
+    const user = new User()
+    user.register({ one: { A: user.script('a', 'echo a') } })
+    const before = readdirSync(user.home, { recursive: true })
+    expect(await status(user.world, [], {})).toBe(1)
+    expect(readdirSync(user.home, { recursive: true })).toEqual(before)
+  })
+
+  test('shows what holds launches up, and not what a reference said before that', async () => {
+    const user = new User()
+    user.register({ one: { A: 'op://v/i/f' } })
+    const store = await user.store()
+    const now = Date.now()
+    const block = { refusal: 'unavailable', since: now - HOUR, at: now - HOUR, failures: 1 } as const
+    const source = '1password by env:OP_SERVICE_ACCOUNT_TOKEN'
+    const old = { ...block, message: 'long ago', until: now - 1 }
+    await store.write(
+      new Map(),
+      {
+        ...store.readMeta(),
+        refs: { [`op://v/i/f of ${source}`]: { text: 'op://v/i/f', kind: 'op', attemptedAt: now - HOUR, error: old } },
+        sources: { [source]: { ...block, message: 'overloaded', until: now + 50_000 } },
+      },
+      OURS,
+    )
+    expect(await status(user.world, [], {})).toBe(1)
+    expect(user.said()).toMatch(/\n {4}! overloaded; not asked again for \d+ s\n$/)
   })
 
   test('prints JSON, and never a value', async () => {
@@ -154,7 +238,7 @@ describe('running servers', () => {
     const store = await user.store()
     const key = `${JSON.stringify(ref)} in ${user.home}/.config/mcp`
     const value = { value: new Secret('v'), fetchedAt: Date.now(), changedAt }
-    await store.write(new Map([[key, value]]), store.readMeta())
+    await store.write(new Map([[key, value]]), store.readMeta(), { isOurs: () => true })
   }
 
   test('that were started with an older value are named', async () => {
@@ -175,6 +259,36 @@ describe('running servers', () => {
     await changed(user, now)
     launched(user, now + since, start)
     expect(await status(user.world, [], {})).toBe(0)
+  })
+
+  test('that hold the value are fine, whenever they were started, and those that hold an older one are not', async () => {
+    const user = new User()
+    const now = Date.now()
+    await changed(user, now)
+    const text = JSON.stringify(user.script('a', 'echo a'))
+    const start = processStart(user.world, process.pid) as number
+    const launch = (since: number, changedAt: number) =>
+      audit(
+        { ...user.world, now: () => since },
+        {
+          ...{ event: 'launch', server: 'one', start, client: { pid: 1 }, variables: ['A'], cache: {} },
+          held: { [text]: { changedAt } },
+        },
+      )
+    launch(now - 10, now)
+    expect(await status(user.world, [], {})).toBe(0)
+    // Written down after a renewal behind the launch, whose value it did not get.
+    launch(now + 10, now - 1)
+    expect(await status(user.world, [], {})).toBe(1)
+  })
+
+  test('can’t be told where there is no /proc, and that is said', async () => {
+    const user = new User()
+    await changed(user, Date.now())
+    const said: string[] = []
+    const terminal = { ...user.world.terminal, writeError: (text: string) => void said.push(text) }
+    await status({ ...user.world, platform: 'darwin', terminal }, [], {})
+    expect(said).toEqual(["mcp-launch: note: running servers can't be told from others here: darwin has no /proc\n"])
   })
 
   test('are found in old logs too, between lines of any kind', async () => {

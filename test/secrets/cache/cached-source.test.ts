@@ -2,15 +2,16 @@ import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { LaunchError } from '../../../src/errors.ts'
+import { adoptLock, isLocked, tryLock } from '../../../src/lock.ts'
 import type { SecretSpec, Settings } from '../../../src/registry/entry.ts'
 import { type CacheState, cachedSource } from '../../../src/secrets/cache/cached-source.ts'
 import { type Fetched, fetchDue } from '../../../src/secrets/cache/fetch.ts'
-import { adoptLock, isLocked, tryLock } from '../../../src/secrets/cache/lock.ts'
 import { questionLock } from '../../../src/secrets/cache/question.ts'
 import { openStore, type Store } from '../../../src/secrets/cache/store.ts'
 import { allWanted } from '../../../src/secrets/open.ts'
+import { parseEnvironmentRef, parseRef } from '../../../src/secrets/parse-ref.ts'
 import type { Ref } from '../../../src/secrets/ref.ts'
-import { type Refusal, SourceError } from '../../../src/secrets/source.ts'
+import { type Refusal, type Source, SourceError } from '../../../src/secrets/source.ts'
 import type { World } from '../../../src/world.ts'
 import { commandRef, errno, type FakeSource, fakeSource, filesWith, opRef, shown, testHome } from './home.ts'
 
@@ -20,10 +21,24 @@ const DAY = 24 * HOUR
 
 const [A, B, C] = [opRef('a'), opRef('b'), opRef('c')]
 const PASS = commandRef('pass', 'x')
+const VARIABLE = parseRef('env:FOO')
+const ENVIRONMENT = parseEnvironmentRef('op-env:id')
+const TOKEN = parseRef('env:T')
+const ACCOUNT = `1password by ${TOKEN.text}`
+
+/** The name of a 1Password reference's value in the cache. */
+const keyOf = ({ text }: Ref) => `${text} of ${ACCOUNT}`
 
 const refused = (refusal: Refusal, what: string = refusal) => new SourceError(refusal, { what })
 
 type How = Partial<Settings['cache']>
+
+/** Whoever launches: with these variables over the usual ones, and sources that answer it so, not before then. */
+interface Client {
+  readonly env: Readonly<Record<string, string>>
+  readonly answers?: FakeSource['answers']
+  readonly until?: Promise<void>
+}
 
 /** A home with its cache and one source, in which launches and fetches run as they do in processes of their own. */
 class Bench {
@@ -38,11 +53,12 @@ class Bench {
   token: string | undefined = 'token'
   /** Added to the clock. */
   shift = 0
-  startFetch = (nonces: readonly string[]): Promise<void> => {
-    this.fetches.push(this.#fetch(nonces))
+  startFetch = (nonces: readonly string[], client?: Client): Promise<void> => {
+    this.fetches.push(this.#fetch(nonces, client))
     return Promise.resolve()
   }
   #wanted: readonly Ref[] = []
+  #cache: SecretSpec['cache'] | undefined
 
   constructor(overrides: Partial<World> = {}) {
     const { home, world } = testHome({ now: () => Date.now() + this.shift, ...overrides })
@@ -51,19 +67,23 @@ class Bench {
   }
 
   /** What a launch gets for these references. */
-  async launch(refs: readonly Ref[], how: How & { cache?: SecretSpec['cache']; limitMs?: number } = {}) {
+  async launch(
+    refs: readonly Ref[],
+    how: How & { cache?: SecretSpec['cache']; limitMs?: number; client?: Client } = {},
+  ) {
     const notes: string[] = []
     const seen: Record<string, CacheState> = {}
     this.#wanted = [...new Set([...this.#wanted, ...refs])]
-    const { cache, limitMs = 10_000, ...given } = how
+    const { cache, limitMs = 10_000, client, ...given } = how
     const settings = settingsWith(given)
     const specs = refs.map(
       (from): SecretSpec => ({ from, as: 'env', required: true, ...(cache === undefined ? {} : { cache }) }),
     )
-    const source = cachedSource(this.world, this.inner, {
+    this.#cache = cache
+    const source = cachedSource(this.#worldOf(client), this.#sourceOf(client), {
       settings,
       wanted: allWanted(this.world, this.#context(settings), specs),
-      startFetch: (nonces) => this.startFetch(nonces),
+      startFetch: (nonces) => this.startFetch(nonces, client),
       tokenPrint: () => Promise.resolve(this.token),
       note: (text) => void notes.push(text),
       seen: ({ text }, state) => {
@@ -95,41 +115,68 @@ class Bench {
   /** As `secrets refresh` does it. */
   async refresh(
     refs: readonly Ref[],
-    how: { which?: 'all' | 'due'; evenIfBlocked?: boolean; nonces?: readonly string[] } = {},
+    how: {
+      which?: 'all' | 'due'
+      evenIfBlocked?: boolean
+      nonces?: readonly string[]
+      client?: Client | undefined
+    } = {},
   ): Promise<Fetched[]> {
     const rows: Fetched[] = []
-    const { which = 'all', evenIfBlocked = true, nonces } = how
+    const { which = 'all', evenIfBlocked = true, nonces, client } = how
+    const cache = this.#cache === undefined ? {} : { cache: this.#cache }
     const store = await this.store()
-    const specs = refs.map((from): SecretSpec => ({ from, as: 'env', required: true }))
-    await fetchDue(this.world, store, this.inner, allWanted(this.world, this.#context(), specs), {
-      which,
-      evenIfBlocked,
-      limitMs: 10_000,
-      lockFor: (question) => {
-        const path = questionLock(this.world, store.places, question)
-        if (nonces === undefined) return tryLock(this.world, path)
-        return nonces.map((nonce) => adoptLock(this.world, path, nonce)).find((lock) => lock !== undefined)
+    const specs = refs.map((from): SecretSpec => ({ from, as: 'env', required: true, ...cache }))
+    await fetchDue(
+      this.#worldOf(client),
+      store,
+      this.#sourceOf(client),
+      allWanted(this.world, this.#context(), specs),
+      {
+        which,
+        evenIfBlocked,
+        maxStaleMs: 7 * DAY,
+        limitMs: 10_000,
+        lockFor: (question) => {
+          const path = questionLock(this.world, store.places, question)
+          if (nonces === undefined) return tryLock(this.world, path)
+          return nonces.map((nonce) => adoptLock(this.world, path, nonce, MINUTE)).find((lock) => lock !== undefined)
+        },
+        tokenPrint: () => Promise.resolve(this.token),
+        onAsking: () => () => {},
+        onFetched: (row) => void rows.push(row),
+        onPurged: ({ ref }) => void this.purged.push(ref.text),
+        onBlocked: (source, { failures, until }) =>
+          void this.blocked.push(`${source} ${failures} ${Math.round((until - this.world.now()) / MINUTE)}`),
       },
-      tokenPrint: () => Promise.resolve(this.token),
-      onFetched: (row) => void rows.push(row),
-      onPurged: ({ ref }) => void this.purged.push(ref.text),
-      onBlocked: (source, { failures, until }) =>
-        void this.blocked.push(`${source} ${failures} ${Math.round((until - this.world.now()) / MINUTE)}`),
-    })
+    )
     return rows
   }
 
-  async #fetch(nonces: readonly string[]): Promise<void> {
-    await this.refresh(this.#wanted, { which: 'due', evenIfBlocked: false, nonces })
+  async #fetch(nonces: readonly string[], client: Client | undefined): Promise<void> {
+    await this.refresh(this.#wanted, { which: 'due', evenIfBlocked: false, nonces, client })
+  }
+
+  #worldOf(client: Client | undefined): World {
+    return { ...this.world, env: { ...this.world.env, ...client?.env } }
+  }
+
+  #sourceOf(client: Client | undefined): Source {
+    return {
+      resolve: async (refs, deadline) => {
+        await client?.until
+        return this.inner.resolve(refs, deadline, client?.answers)
+      },
+    }
   }
 
   /** Whether somebody asks 1Password. */
   async isAsked(): Promise<boolean> {
-    return isLocked(this.world, questionLock(this.world, (await this.store()).places, 'op'))
+    return isLocked(this.world, questionLock(this.world, (await this.store()).places, ACCOUNT))
   }
 
   #context(cache = settingsWith({})) {
-    const settings = { cache, onepassword: {} } as unknown as Settings
+    const settings = { cache, onepassword: { token: TOKEN } }
     return { registryPath: join(this.home, 'servers.yaml'), settings }
   }
 }
@@ -152,14 +199,14 @@ describe('a hit', () => {
     await bench.launch([A])
     const store = await bench.store()
     tryLock(bench.world, store.places.lock)
-    tryLock(bench.world, questionLock(bench.world, store.places, 'op'))
+    tryLock(bench.world, questionLock(bench.world, store.places, ACCOUNT))
     expect(await bench.launch([A])).toMatchObject({ states: ['hit'] })
   })
 
   test('of one source is not held up by another that hangs', async () => {
     const bench = new Bench()
     const store = await bench.store()
-    tryLock(bench.world, questionLock(bench.world, store.places, 'op'))
+    tryLock(bench.world, questionLock(bench.world, store.places, ACCOUNT))
     expect(await bench.launch([PASS], { limitMs: 5_000 })).toMatchObject({ values: ['pass'], states: ['fetched'] })
   })
 
@@ -227,6 +274,30 @@ describe('a miss', () => {
     expect(bench.questions()).toEqual(['a', 'a'])
   })
 
+  test('of a clock that was far ahead is never served when that is set right', async () => {
+    const bench = new Bench()
+    bench.shift = 5_000 * DAY
+    await bench.launch([A])
+    bench.inner.answers[A.text] = refused('unavailable')
+    for (const days of [0, 3_000, 4_999]) {
+      bench.shift = days * DAY
+      expect((await bench.launch([A])).values).toEqual([expect.stringMatching(/^error: /)])
+    }
+  })
+
+  test('of a clock that was a little ahead is served as stale, of an unknown age', async () => {
+    const bench = new Bench()
+    bench.shift = DAY
+    await bench.launch([A])
+    bench.shift = 0
+    bench.inner.answers[A.text] = refused('unavailable')
+    expect(await bench.launch([A])).toMatchObject({
+      values: ['a'],
+      states: ['stale'],
+      notes: [expect.stringMatching(/^using the value of .* of an unknown time ago: /)],
+    })
+  })
+
   test('that was refused before the clock was set back is asked for again, and the old refusal is no answer', async () => {
     const bench = new Bench()
     bench.inner.answers[A.text] = refused('unavailable')
@@ -263,6 +334,12 @@ describe('a miss', () => {
     expect(bench.questions()).toEqual(['a'])
   })
 
+  test('of a command that takes too long names the program alone: its arguments are the user’s', async () => {
+    const bench = new Bench()
+    bench.startFetch = () => Promise.resolve()
+    expect((await bench.launch([PASS], { limitMs: 50 })).values[0]).toMatch(/^error: can't resolve "command pass": no/)
+  })
+
   test('with a fetcher that comes late is fetched by it all the same', async () => {
     const bench = new Bench()
     const { startFetch } = bench
@@ -283,13 +360,33 @@ describe('a miss', () => {
     let starts = 0
     bench.startFetch = async ([nonce = '']) => {
       starts += 1
-      const path = questionLock(bench.world, (await bench.store()).places, 'op')
-      adoptLock(bench.world, path, nonce)?.release()
+      const path = questionLock(bench.world, (await bench.store()).places, ACCOUNT)
+      adoptLock(bench.world, path, nonce, MINUTE)?.release()
     }
     const { values, notes } = await bench.launch([A])
     expect(values).toEqual(['a'])
     expect(notes).toEqual(["can't use the cache: nothing that is fetched arrives in it"])
     expect(starts).toBe(3)
+    expect(bench.questions()).toEqual(['a'])
+  })
+
+  test.each([
+    ['the reference', 'said-no'],
+    ['the account', 'rate-limited'],
+  ] as const)('that began before a refusal of %s was written is not asked for again', async (_, refusal) => {
+    const bench = new Bench()
+    bench.inner.answers[A.text] = refused(refusal)
+    const { startFetch } = bench
+    bench.startFetch = async (nonces) => {
+      // The block is of the time before the launch came, which has found none.
+      bench.shift -= 100
+      await startFetch(nonces)
+      await bench.settled()
+      bench.shift += 100
+    }
+    const { values, notes } = await bench.launch([A])
+    expect(values).toEqual([expect.stringMatching(`^error: ${refusal}; not asked again for `)])
+    expect(notes).toEqual([])
     expect(bench.questions()).toEqual(['a'])
   })
 
@@ -304,12 +401,77 @@ describe('a miss', () => {
   })
 })
 
-test('a token that is missing is looked for at every start: that costs no request', async () => {
+test.each([
+  ['a token', A],
+  ['a program', PASS],
+])('%s that is missing is looked for at every start: that asks nobody', async (_, ref) => {
   const bench = new Bench()
-  bench.inner.answers[A.text] = new LaunchError('failure', { what: 'no token' })
-  expect((await bench.launch([A])).values).toEqual(['error: no token'])
-  bench.inner.answers[A.text] = 'a'
-  expect((await bench.launch([A])).values).toEqual(['a'])
+  bench.inner.answers[ref.text] = refused('not-asked', 'not found')
+  for (const _ of [1, 2]) expect((await bench.launch([ref])).values).toEqual(['error: not found'])
+  bench.inner.answers[ref.text] = 'value'
+  expect((await bench.launch([ref])).values).toEqual(['value'])
+  expect(bench.blocked).toEqual([])
+})
+
+describe('two clients with different environments', () => {
+  const failed = (what: string) => new LaunchError('failure', { what })
+  const poor: Client = { env: { PATH: '/bin' } }
+
+  test.each([
+    ['a program that one of them lacks', PASS, refused('not-asked', 'not found')],
+    ['a program that fails in one of them', PASS, failed('no DISPLAY')],
+    ['a variable that one of them lacks', VARIABLE, refused('not-asked', 'not set')],
+    ['a token that one of them lacks', A, refused('not-asked', 'no token')],
+  ])('%s: the other asks for itself', async (_, ref, error) => {
+    const bench = new Bench()
+    const client = { ...poor, answers: { [ref.text]: error } }
+    expect((await bench.launch([ref], { cache: true, client })).values).toEqual([`error: ${error.message}`])
+    bench.inner.answers[ref.text] = 'value'
+    expect((await bench.launch([ref], { cache: true })).values).toEqual(['value'])
+    expect((await bench.launch([ref], { cache: true, client })).states).toEqual(['hit'])
+  })
+
+  test('at the same moment: the failure of the first is no answer for the second', async () => {
+    const bench = new Bench()
+    const gate = Promise.withResolvers<void>()
+    const client = { ...poor, answers: { [A.text]: refused('not-asked', 'no token') }, until: gate.promise }
+    const first = bench.launch([A], { client })
+    await expect.poll(() => bench.isAsked()).toBe(true)
+    const [second, third] = [bench.launch([A]), bench.launch([A], { client })]
+    gate.resolve()
+    expect((await second).values).toEqual(['a'])
+    // Whoever looks late finds the second's value.
+    for (const launch of [first, third]) {
+      expect((await launch).values).toEqual([expect.stringMatching(/^(a|error: no token)$/)])
+    }
+  })
+
+  test('that both restart a server with a secret that fails are a question each', async () => {
+    const bench = new Bench()
+    const client = { ...poor, answers: { [PASS.text]: failed('locked') } }
+    bench.inner.answers[PASS.text] = failed('locked')
+    for (let count = 0; count < 20; count += 1) {
+      expect((await bench.launch([PASS], { client })).values[0]).toMatch(/^error: locked/)
+      expect((await bench.launch([PASS])).values[0]).toMatch(/^error: locked/)
+    }
+    expect(bench.questions()).toHaveLength(2)
+  })
+
+  test('share what 1Password itself says', async () => {
+    const bench = new Bench()
+    bench.inner.answers[A.text] = refused('said-no', 'it is gone')
+    await bench.launch([A])
+    expect((await bench.launch([A], { client: poor })).values[0]).toMatch(/^error: it is gone; not asked again/)
+    const client = { ...poor, answers: { [B.text]: refused('not-asked', 'no token') } }
+    await bench.launch([B], { client })
+    bench.inner.answers[B.text] = refused('rate-limited', 'too many')
+    await bench.launch([B])
+    await bench.refresh([A, B], {
+      client: { ...client, answers: { ...client.answers, [A.text]: refused('not-asked') } },
+    })
+    expect((await bench.launch([A])).values[0]).toMatch(/^error: it is gone; not asked again/)
+    expect((await bench.launch([C])).values[0]).toMatch(/^error: too many; not asked again/)
+  })
 })
 
 describe('a source that said no', () => {
@@ -321,7 +483,7 @@ describe('a source that said no', () => {
     const after = await bench.launch([A, B])
     expect(after).toMatchObject({ values: ['error: it is gone', 'b'], notes: [], states: ['failed', 'fetched'] })
     expect(bench.purged).toEqual([A.text])
-    expect([...(await (await bench.store()).readValues()).keys()]).toEqual([B.text])
+    expect([...(await (await bench.store()).readValues()).keys()]).toEqual([keyOf(B)])
     bench.inner.answers[A.text] = refused('unavailable')
     bench.shift += HOUR
     expect((await bench.launch([A])).values).toEqual(['error: unavailable'])
@@ -438,6 +600,43 @@ describe('a source that blocks everything', () => {
     expect(bench.questions()).toHaveLength(2)
   })
 
+  test('a token that is gone takes from all its values what they have beyond their time, until one is fetched', async () => {
+    const bench = new Bench()
+    const away = () => {
+      for (const { text } of [A, B]) bench.inner.answers[text] = refused('unavailable', 'no network')
+    }
+    await bench.launch([A])
+    bench.shift = HOUR
+    await bench.launch([B])
+    bench.shift = 4.5 * HOUR
+    for (const { text } of [A, B]) bench.inner.answers[text] = refused('token-rejected', 'the token was revoked')
+    expect((await bench.launch([A])).values).toEqual(['error: the token was revoked'])
+    expect((await bench.launch([B])).values).toEqual(['b'])
+    await bench.settled()
+    away()
+    bench.shift = 6 * HOUR
+    expect((await bench.launch([A])).values[0]).toMatch(/^error: no network/)
+    expect((await bench.launch([B])).values[0]).toMatch(/^error: no network/)
+    bench.inner.answers[B.text] = 'b'
+    await bench.refresh([B])
+    away()
+    bench.shift = 11 * HOUR
+    expect((await bench.launch([A, B])).values).toEqual(['a', 'b'])
+  })
+
+  test('what is no token at all, and a rate limit, take nothing from the values', async () => {
+    for (const refusal of ['token-malformed', 'rate-limited'] as const) {
+      const bench = new Bench()
+      await bench.launch([A])
+      bench.shift = 5 * HOUR
+      bench.inner.answers[A.text] = refused(refusal)
+      await bench.launch([A])
+      bench.shift = 7 * HOUR
+      bench.inner.answers[A.text] = refused('unavailable')
+      expect((await bench.launch([A])).values).toEqual(['a'])
+    }
+  })
+
   test('a rejected token may be tried again after an hour', async () => {
     const bench = new Bench()
     bench.inner.answers[A.text] = refused('token-rejected')
@@ -448,6 +647,33 @@ describe('a source that blocks everything', () => {
     bench.shift = HOUR + MINUTE
     await bench.launch([A])
     expect(bench.questions()).toHaveLength(2)
+  })
+
+  test.each([
+    ['a rejected token', refused('token-rejected', 'no')],
+    ['a rate limit', refused('rate-limited', 'no')],
+  ])('%s holds for references and Environments alike, and a new token lifts it for both', async (_, refusal) => {
+    const bench = new Bench()
+    bench.inner.answers[ENVIRONMENT.text] = refusal
+    bench.inner.answers[A.text] = 'a'
+    await bench.launch([ENVIRONMENT])
+    expect((await bench.launch([A, ENVIRONMENT])).values).toEqual(
+      Array(2).fill(expect.stringMatching(/^error: no; not/)),
+    )
+    expect(bench.inner.questions).toEqual([[ENVIRONMENT.text]])
+    bench.token = 'another'
+    bench.inner.answers[ENVIRONMENT.text] = 'variables'
+    expect((await bench.launch([ENVIRONMENT])).values).toEqual(['variables'])
+    expect((await bench.launch([A])).values).toEqual(['a'])
+  })
+
+  test('two questions at the same moment that are refused are one refusal', async () => {
+    const bench = new Bench()
+    for (const { text } of [A, ENVIRONMENT]) bench.inner.answers[text] = refused('rate-limited', 'too many')
+    await bench.refresh([A, ENVIRONMENT])
+    expect(bench.blocked).toEqual(['1password 1 15'])
+    await bench.refresh([A])
+    expect(bench.blocked).toEqual(['1password 1 15', '1password 2 30'])
   })
 
   test('a rate limit grows with each refusal, for all references, and is over with the first value', async () => {
@@ -495,6 +721,30 @@ describe('a source that blocks everything', () => {
 })
 
 describe('answers that are not all values', () => {
+  test('one reference without an answer blocks no other: only what meant the whole source does', async () => {
+    const bench = new Bench()
+    bench.inner.answers[B.text] = refused('unavailable', '1password gives no reason')
+    expect((await bench.launch([A, B])).values).toEqual(['a', 'error: 1password gives no reason'])
+    expect((await bench.launch([C])).values).toEqual(['c'])
+    expect((await bench.launch([B])).values[0]).toMatch(/^error: 1password gives no reason; not asked again/)
+    expect(bench.blocked).toEqual([])
+  })
+
+  test.each([
+    ['a value', 'value', 'value'],
+    ['a "no"', refused('said-no', 'it is gone'), 'error: it is gone'],
+  ])('%s for one lifts the block of the source for all', async (_, answer, expected) => {
+    const bench = new Bench()
+    bench.inner.answers[A.text] = new SourceError('unavailable', { what: 'no network' }, 'source')
+    bench.inner.answers[B.text] = answer
+    await bench.launch([A])
+    expect((await bench.launch([C])).values[0]).toMatch(/^error: no network; not asked again/)
+    expect(bench.blocked).toEqual(['1password 1 1'])
+    await bench.refresh([B])
+    bench.inner.answers[A.text] = 'a'
+    expect((await bench.launch([A, B, C])).values).toEqual(['a', expect.stringContaining(expected), 'c'])
+  })
+
   test('some values, some refusals, and some nothing: each is told, and the values are kept', async () => {
     const bench = new Bench()
     bench.inner.answers[B.text] = refused('said-no', 'b is gone')
@@ -532,7 +782,7 @@ describe('what is never cached', () => {
     bench.inner.answers[otp.text] = () => passwords.shift() as string
     expect(await bench.launch([otp, A])).toMatchObject({ values: ['1', 'a'], states: ['not cached', 'fetched'] })
     expect(await bench.launch([otp, A])).toMatchObject({ values: ['2', 'a'], states: ['not cached', 'hit'] })
-    expect([...(await (await bench.store()).readValues()).keys()]).toEqual([A.text])
+    expect([...(await (await bench.store()).readValues()).keys()]).toEqual([keyOf(A)])
   })
 
   test('leaves no cache behind', async () => {
@@ -638,7 +888,7 @@ describe('a fetch', () => {
 
   test('knows when a value changed', async () => {
     const bench = new Bench()
-    const changedAt = async () => (await (await bench.store()).readValues()).get(A.text)?.changedAt
+    const changedAt = async () => (await (await bench.store()).readValues()).get(keyOf(A))?.changedAt
     await bench.refresh([A])
     const first = await changedAt()
     bench.shift = HOUR
@@ -658,7 +908,7 @@ describe('a fetch', () => {
       return resolve(refs, deadline)
     }
     const fetching = bench.refresh([A, PASS])
-    await expect.poll(async () => [...(await (await bench.store()).readValues()).keys()]).toEqual([A.text])
+    await expect.poll(async () => [...(await (await bench.store()).readValues()).keys()]).toEqual([keyOf(A)])
     gate.resolve()
     await fetching
     expect((await bench.launch([A, PASS])).states).toEqual(['hit', 'hit'])
@@ -676,10 +926,18 @@ describe('a fetch', () => {
   })
 })
 
+test('a damaged key costs one question: it is made anew', async () => {
+  const bench = new Bench()
+  await bench.launch([A])
+  writeFileSync(join(bench.home, '.local/state/mcp-launch/machine.key'), 'x')
+  expect((await bench.launch([A])).states).toEqual(['fetched'])
+  expect((await bench.launch([A])).states).toEqual(['hit'])
+  expect(bench.questions()).toHaveLength(2)
+})
+
 describe('a cache that cannot be used', () => {
   test.each([
     ['a world-readable key', (home: string) => chmodSync(join(home, '.local/state/mcp-launch/machine.key'), 0o644)],
-    ['a short key', (home: string) => writeFileSync(join(home, '.local/state/mcp-launch/machine.key'), 'x')],
     ['an open directory', (home: string) => chmodSync(join(home, '.cache/mcp-launch'), 0o777)],
   ])('%s: the source is asked at each launch, and it is said why', async (_, spoil) => {
     const bench = new Bench()
@@ -699,7 +957,7 @@ describe('a cache that cannot be used', () => {
       throw errno(code)
     }
     const bench = new Bench({
-      files: filesWith({ writeWhole: fail, create: fail, append: fail, link: fail, makeDirectory: fail }),
+      files: filesWith({ writeWhole: fail, create: fail, createWhole: fail, appendLine: fail, makeDirectory: fail }),
     })
     expect(await bench.launch([A])).toMatchObject({
       values: ['a'],
@@ -708,24 +966,56 @@ describe('a cache that cannot be used', () => {
     expect(bench.questions()).toEqual(['a'])
   })
 
-  test('with room for the lock and not for the values: the secret is there all the same', async () => {
-    const files = filesWith({})
-    const bench = new Bench({ files })
+  test.each(['without a value', 'with an old one'])(
+    'with room for the lock and not for the values, %s: the source is asked once a launch',
+    async (which) => {
+      const files = filesWith({})
+      const bench = new Bench({ files })
+      if (which === 'with an old one') await bench.launch([A])
+      await bench.store()
+      bench.shift = 5 * HOUR
+      const full = (path: string) => {
+        if (path.includes('.enc')) throw errno('ENOSPC')
+      }
+      Object.assign(files, {
+        writeWhole(path: string, content: string) {
+          full(path)
+          filesWith({}).writeWhole(path, content)
+        },
+        create(path: string, content: string) {
+          full(path)
+          filesWith({}).create(path, content)
+        },
+      })
+      const { length } = bench.questions()
+      for (const count of [1, 2]) {
+        const { values, notes } = await bench.launch([A])
+        expect(values).toEqual(['a'])
+        expect(notes).toEqual([expect.stringMatching(/^can't use the cache: no space left on the device/)])
+        expect(bench.questions()).toHaveLength(length + count)
+      }
+      await expect(bench.refresh([A])).rejects.toThrow("can't use the cache: no space left on the device")
+      expect(bench.questions()).toHaveLength(length + 2)
+    },
+  )
+
+  test('asks for what is never cached, and for what could be, in one question', async () => {
+    const bench = new Bench()
+    const otp: Ref = { ...opRef('otp'), attribute: 'otp' } as Ref
+    bench.inner.answers[otp.text] = '1'
     await bench.store()
-    Object.assign(files, {
-      writeWhole(path: string, content: string) {
-        if (path.endsWith('.enc')) throw errno('ENOSPC')
-        filesWith({}).writeWhole(path, content)
-      },
-    })
-    const { startFetch } = bench
-    bench.startFetch = async (nonces) => {
-      await startFetch(nonces)
-      bench.fetches.at(-1)?.catch(() => {})
-    }
-    const { values, notes } = await bench.launch([A])
-    expect(values).toEqual(['a'])
-    expect(notes).toHaveLength(1)
+    chmodSync(join(bench.home, '.cache/mcp-launch'), 0o777)
+    expect((await bench.launch([otp, A])).values).toEqual(['1', 'a'])
+    expect(bench.questions()).toEqual(['otp a'])
+  })
+
+  test('is no reason to ask for what was refused a short while ago', async () => {
+    const bench = new Bench()
+    bench.inner.answers[A.text] = refused('said-no', 'it is gone')
+    await bench.launch([A])
+    bench.startFetch = () => Promise.reject(errno('EAGAIN'))
+    expect((await bench.launch([A, B])).values).toEqual([expect.stringMatching(/^error: it is gone; not asked/), 'b'])
+    expect(bench.questions()).toEqual(['a', 'b'])
   })
 
   test('and no source: the failure is the source’s', async () => {

@@ -53,6 +53,7 @@ describe('a block', () => {
       message: 'token-rejected',
       hint: 'wait',
       since: NOW,
+      at: NOW,
       until: NOW + HOUR,
       failures: 1,
       tokenPrint: 'print',

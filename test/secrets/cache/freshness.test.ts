@@ -31,10 +31,23 @@ describe('a value with a time', () => {
     ['beyond the ceiling', 168 * HOUR + 1, 'useless'],
     ['from a clock that was a little ahead', -5 * MINUTE, 'fresh'],
     ['from a clock that was set back since', -5 * MINUTE - 1, 'stale'],
-    ['from a clock that was set back by a year', -365 * 24 * HOUR, 'stale'],
+    ['from a clock that was ahead by the ceiling', -168 * HOUR, 'stale'],
+    ['from a clock that was ahead by more', -168 * HOUR - 1, 'useless'],
     ['after the clock was set forward by a year', 365 * 24 * HOUR, 'useless'],
   ])('%s', (_, age, expected) => {
     expect(verdict(time, age)).toBe(expected)
+  })
+
+  test('of a clock that was ahead is never served for longer than the ceiling before and after its time', () => {
+    const served = (days: number) => verdict(time, -days * 24 * HOUR) !== 'useless'
+    const days = Array.from({ length: 10_001 }, (_, index) => index - 5_000)
+    expect(days.filter(served)).toEqual(days.filter((day) => Math.abs(day) <= 7))
+  })
+
+  test('that was withdrawn is good for its time, and not beyond it', () => {
+    const judged = (age: number) =>
+      judge({ fetchedAt: NOW - age, isWithdrawn: true }, time, { now: NOW, maxStaleMs: 7 * 24 * HOUR, contentHash: '' })
+    expect([0, 3 * HOUR, 4 * HOUR, -HOUR].map(judged)).toEqual(['fresh', 'renew', 'useless', 'useless'])
   })
 
   test('is never stale where nothing may be', () => {
@@ -55,7 +68,7 @@ describe("a file's value", () => {
     ['nor when the file is gone', content(), 0, { fileHash: undefined }, 'useless'],
     ['has a time if the registry says so', content(HOUR), HOUR - 1, {}, 'fresh'],
     ['and is useless after it: the file can be asked at once', content(HOUR), HOUR, {}, 'useless'],
-    ['is not trusted after the clock was set back', content(), -HOUR, {}, 'stale'],
+    ['is not trusted after the clock was set back', content(), -HOUR, {}, 'useless'],
   ])('%s', (_, policy, age, hashes, expected) => {
     expect(verdict(policy, age, hashes)).toBe(expected)
   })

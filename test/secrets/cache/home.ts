@@ -35,7 +35,11 @@ export function errno(code: string): Error {
 }
 
 /** A source that answers as it is told, and counts the questions. */
-export interface FakeSource extends Source {
+export interface FakeSource {
+  /** @param answers over those that it has. */
+  resolve(
+    ...question: [...Parameters<Source['resolve']>, answers?: FakeSource['answers']]
+  ): ReturnType<Source['resolve']>
   /** The texts of each question. */
   readonly questions: string[][]
   /** By reference; a function is called at each question. */
@@ -46,15 +50,15 @@ export function fakeSource(answers: FakeSource['answers'] = {}): FakeSource {
   const source: FakeSource = {
     questions: [],
     answers,
-    resolve(refs) {
+    resolve(refs, _, own = {}) {
       source.questions.push(refs.map(({ text }) => text))
-      return Promise.resolve(new Map(refs.flatMap(({ text }) => answerFor(source, text))))
+      return Promise.resolve(new Map(refs.flatMap(({ text }) => answerFor({ ...source.answers, ...own }, text))))
     },
   }
   return source
 }
 
-function answerFor({ answers }: FakeSource, text: string): [string, Outcome][] {
+function answerFor(answers: FakeSource['answers'], text: string): [string, Outcome][] {
   const given = answers[text]
   const answer = typeof given === 'function' ? given() : given
   if (answer === undefined) return []

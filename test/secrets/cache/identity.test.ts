@@ -1,13 +1,23 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { LaunchError } from '../../../src/errors.ts'
 import { openIdentity, readIdentity } from '../../../src/secrets/cache/identity.ts'
 import { places } from '../../../src/secrets/cache/places.ts'
 import { openStore } from '../../../src/secrets/cache/store.ts'
 import { x25519Key } from '../../../src/secrets/cache/x25519.ts'
-import type { World } from '../../../src/world.ts'
+import type { Finished, World } from '../../../src/world.ts'
 import { errno, filesWith, testHome } from './home.ts'
 import { parallel } from './parallel.ts'
 
@@ -72,13 +82,14 @@ describe('the identity', () => {
         },
       },
     })
-    expect(await identityOf(mac('A'))).not.toBe(await identityOf(mac('B')))
-    expect(await identityOf(mac('A'))).toBe(await identityOf(onMachine(world, { '/etc/machine-id': 'A' })))
+    const uuids = ['564D5A5C-0000-4B5A-9C5E-123456789ABC', '564D5A5C-0000-4B5A-9C5E-123456789ABD'] as const
+    expect(await identityOf(mac(uuids[0]))).not.toBe(await identityOf(mac(uuids[1])))
+    expect(await identityOf(mac(uuids[0]))).toBe(await identityOf(onMachine(world, { '/etc/machine-id': uuids[0] })))
   })
 
   test('is an X25519 key', async () => {
     const { world } = testHome()
-    const [a, b] = [await x25519Key(await openIdentity(world, places(world))), await x25519Key(KEY)]
+    const [a, b] = [await x25519Key(await openIdentity(world, places(world), () => {})), await x25519Key(KEY)]
     expect(await a.sharedSecret(b.publicKey)).toEqual(await b.sharedSecret(a.publicKey))
     await expect(a.sharedSecret(new Uint8Array(32))).rejects.toThrow()
   })
@@ -90,8 +101,8 @@ describe('the machine key', () => {
     const { machineKey } = places(world)
     expect(await readIdentity(world, places(world))).toBeUndefined()
     expect(existsSync(dirname(machineKey))).toBe(false)
-    const identity = await openIdentity(world, places(world))
-    expect(await openIdentity(world, places(world))).toEqual(identity)
+    const identity = await openIdentity(world, places(world), () => {})
+    expect(await openIdentity(world, places(world), () => {})).toEqual(identity)
     expect(await readIdentity(world, places(world))).toEqual(identity)
     expect(statSync(machineKey)).toMatchObject({ size: 32, mode: 0o100600 })
     expect(statSync(dirname(machineKey)).mode & 0o777).toBe(0o700)
@@ -100,9 +111,9 @@ describe('the machine key', () => {
 
   test('is another one after it was removed', async () => {
     const { world } = testHome()
-    const identity = await openIdentity(world, places(world))
+    const identity = await openIdentity(world, places(world), () => {})
     rmSync(places(world).machineKey)
-    expect(await openIdentity(world, places(world))).not.toEqual(identity)
+    expect(await openIdentity(world, places(world), () => {})).not.toEqual(identity)
   })
 
   test('is one for 20 processes that make it at once', async () => {
@@ -112,27 +123,87 @@ describe('the machine key', () => {
       home,
       `const { openIdentity } = await load('secrets/cache/identity.ts')
        const { places } = await load('secrets/cache/places.ts')
-       console.log(Buffer.from(await openIdentity(world, places(world))).toString('hex'))`,
+       console.log(Buffer.from(await openIdentity(world, places(world), () => {})).toString('hex'))`,
     )
     expect(new Set(outputs)).toEqual(new Set([await identityOf(world)]))
     expect(readdirSync(dirname(places(world).machineKey))).toEqual(['machine.key'])
   })
 
-  test.each([
-    ['too short', Buffer.alloc(31), 0o600, 'it is no key of 32 bytes'],
-    ['too long', Buffer.alloc(33), 0o600, 'it is no key of 32 bytes'],
-    ['empty', Buffer.alloc(0), 0o600, 'it is no key of 32 bytes'],
-    ['readable by all', KEY, 0o644, 'others can read it (mode 0644)'],
-    ['readable by the group', KEY, 0o640, 'others can read it (mode 0640)'],
-  ])('is refused if it is %s, with what mends it', async (_, key, mode, why) => {
+  test.each<[string, (path: string) => void]>([
+    ['too short', (path) => writeFileSync(path, KEY.subarray(1), { mode: 0o600 })],
+    ['too long', (path) => writeFileSync(path, Buffer.alloc(33), { mode: 0o600 })],
+    ['empty, as a power failure may leave it', (path) => writeFileSync(path, '', { mode: 0o600 })],
+    ['a directory', (path) => mkdirSync(join(path, 'sub'), { recursive: true })],
+    ['a pipe', (path) => execFileSync('mkfifo', [path])],
+  ])('that is %s is set aside, told of once, and made anew', async (_, make) => {
     const { world } = testHome()
-    const path = withKey(world, key, mode)
+    const { machineKey: path } = places(world)
+    for (const _round of [1, 2]) {
+      mkdirSync(dirname(path), { recursive: true })
+      rmSync(path, { recursive: true, force: true })
+      make(path)
+      const told: string[][] = []
+      const onDamage = (...damage: string[]) => void told.push(damage)
+      const identity = await openIdentity(world, places(world), onDamage)
+      expect(await openIdentity(world, places(world), onDamage)).toEqual(identity)
+      expect(told).toEqual([[path, 'it is no key of 32 bytes']])
+      expect(readdirSync(dirname(path)).sort()).toEqual(['machine.key', 'machine.key.damaged'])
+    }
+  })
+
+  test('that is damaged is set aside by one of 20 processes, and all use the new one', async () => {
+    const { home, world } = testHome()
+    const path = withKey(world, Buffer.alloc(7))
+    const outputs = await parallel(
+      20,
+      home,
+      `const { openIdentity } = await load('secrets/cache/identity.ts')
+       const { places } = await load('secrets/cache/places.ts')
+       console.log(Buffer.from(await openIdentity(world, places(world), () => console.log('damage'))).toString('hex'))`,
+    )
+    const words = outputs.flatMap((text) => text.split('\n'))
+    expect(words.filter((word) => word === 'damage')).toHaveLength(1)
+    expect(new Set(words)).toEqual(new Set(['damage', await identityOf(world)]))
+    expect(readFileSync(`${path}.damaged`)).toEqual(Buffer.alloc(7))
+  })
+
+  test.each([
+    ['readable by all', 0o644, 'others can read it (mode 0644)'],
+    ['readable by the group', 0o640, 'others can read it (mode 0640)'],
+  ])('is refused if it is %s, with what mends it', async (_, mode, why) => {
+    const { world } = testHome()
+    const path = withKey(world, KEY, mode)
     const error = (await openStore(world, () => {})) as LaunchError
     expect(error.message).toBe(`refusing the machine key "${path}": ${why}`)
-    expect(error.hint).toContain(mode === 0o600 ? `rm -r ${path}` : `chmod 600 ${path}`)
-    expect(readFileSync(path)).toEqual(key)
+    expect(error.hint).toBe(`chmod 600 ${path}`)
+    expect(readFileSync(path)).toEqual(KEY)
+    execFileSync('sh', ['-c', error.hint as string])
+    expect(await openStore(world, () => {})).not.toBeInstanceOf(LaunchError)
+  })
+
+  test('that is a link to nowhere is refused, with what mends it', async () => {
+    const { world } = testHome()
+    const path = withKey(world)
+    rmSync(path)
+    symlinkSync('/nowhere/at/all', path)
+    const error = (await openStore(world, () => {})) as LaunchError
+    expect(error.message).toBe(`refusing the machine key "${path}": it is a link to nowhere, or no key`)
     execFileSync('sh', ['-c', (error.hint as string).replace(/^.*: /, '')])
     expect(await openStore(world, () => {})).not.toBeInstanceOf(LaunchError)
+  })
+
+  test.each<[string, Finished['end'], string]>([
+    ['fails', { kind: 'exit', code: 1 }, ''],
+    ['takes too long', { kind: 'timeout' }, ''],
+    ['says something else', { kind: 'exit', code: 0 }, 'unknown oid'],
+  ])('of a Mac whose sysctl %s makes the cache unusable, and damages nothing', async (_, end, text) => {
+    const { world } = testHome()
+    withKey(world)
+    const run = () => Promise.resolve({ stdout: Buffer.from(text), stderr: '', end })
+    const mac: World = { ...world, platform: 'darwin', processes: { ...world.processes, run } }
+    expect(await openStore(mac, () => {})).toMatchObject({
+      message: "can't use the cache: /usr/sbin/sysctl -n kern.uuid doesn't tell this machine's id",
+    })
   })
 
   test.each([
@@ -161,11 +232,5 @@ describe('the machine key', () => {
     expect((error as LaunchError).message).toBe(
       `refusing the machine key "${path}": it belongs to user ${world.uid + 1}`,
     )
-  })
-
-  test('a directory in its place makes the cache unusable', async () => {
-    const { world } = testHome()
-    mkdirSync(places(world).machineKey, { recursive: true, mode: 0o700 })
-    expect(((await openStore(world, () => {})) as LaunchError).message).toBe("can't use the cache: is a directory")
   })
 })

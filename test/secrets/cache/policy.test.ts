@@ -1,14 +1,15 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type Policy, wanted } from '../../../src/secrets/cache/policy.ts'
-import { parseRef } from '../../../src/secrets/parse-ref.ts'
+import { parseEnvironmentRef, parseRef } from '../../../src/secrets/parse-ref.ts'
 
 const HOUR = 3_600_000
-const settings = { ttlMs: 4 * HOUR, stale: 'warn', maxStaleMs: 7 * 24 * HOUR, resolveTimeoutMs: 4_000 } as const
+const cache = { ttlMs: 4 * HOUR, stale: 'warn', maxStaleMs: 7 * 24 * HOUR, resolveTimeoutMs: 4_000 } as const
+const settings = { cache, onepassword: { token: parseRef('env:T') } }
 
 type Cache = boolean | number | undefined
 
-function item(from: unknown, cache: Cache) {
-  return wanted(parseRef(from), cache === undefined ? {} : { cache }, settings, (file) => `/base/${file}`)
+function item(from: unknown, own: Cache) {
+  return wanted(parseRef(from), own === undefined ? {} : { cache: own }, settings, (file) => `/base/${file}`)
 }
 
 const never: Policy = { kind: 'never' }
@@ -45,23 +46,48 @@ test.each<[unknown, Cache, Policy]>([
   expect(item(from, cache).policy).toEqual(policy)
 })
 
-test('the key tells the same words of two registries apart where they mean two things', () => {
+describe('the key', () => {
   const keys = (base: string) =>
-    ['op://v/i/f', 'sops:s.yaml#/a', 'age:a.age', 'file:f', 'env:E', { command: ['./get', 'x'] }].map(
+    ['sops:s.yaml#/a', 'age:a.age', 'file:f', 'env:E', { command: ['./get', 'x'] }].map(
       (from) => wanted(parseRef(from), {}, settings, (file) => `${base}/${file}`).key,
     )
-  expect(keys('/one')).toEqual([
-    'op://v/i/f',
-    'sops:/one/s.yaml#/a',
-    'age:/one/a.age',
-    'file:/one/f',
-    'env:E',
-    '{"command":["./get","x"]} in /one/.',
-  ])
-  const same = keys('/two').filter((key, index) => key === keys('/one')[index])
-  expect(same).toEqual(['op://v/i/f', 'env:E'])
-})
+  /** Of a reference to 1Password, in the registry `/base` with this token. */
+  const opKeys = (token: unknown, base = '/base') =>
+    [parseRef('op://v/i/f'), parseEnvironmentRef('op-env:id')].map((ref) => {
+      const { key, source } = wanted(ref, {}, { cache, onepassword: { token: parseRef(token) } }, (file) =>
+        file.startsWith('/') ? file : `${base}/${file}`,
+      )
+      return [key, source]
+    })
 
-test('a file name with a dollar sign is itself in the key', () => {
-  expect(item("sops:$&-$'.yaml#/a", undefined).key).toBe("sops:/base/$&-$'.yaml#/a")
+  test('tells the same words of two registries apart where they mean two things', () => {
+    expect(keys('/one')).toEqual([
+      'sops:/one/s.yaml#/a',
+      'age:/one/a.age',
+      'file:/one/f',
+      'env:E',
+      '{"command":["./get","x"]} in /one/.',
+    ])
+    expect(keys('/two').filter((key, index) => key === keys('/one')[index])).toEqual(['env:E'])
+  })
+
+  test('tells the accounts of 1Password apart by where their tokens are', () => {
+    const account = '1password by file:/base/token'
+    expect(opKeys('file:token')).toEqual([
+      [`op://v/i/f of ${account}`, account],
+      [`op-env:id of ${account}`, account],
+    ])
+    expect(opKeys('file:/base/token', '/elsewhere')).toEqual(opKeys('file:token'))
+    const others = ['env:T', 'file:other', 'sops:token', { command: ['token'] }].map((token) => opKeys(token)[0]?.[0])
+    expect(new Set([...others, opKeys('file:token')[0]?.[0]]).size).toBe(5)
+    expect(opKeys({ command: ['./token'] }, '/one')).not.toEqual(opKeys({ command: ['./token'] }, '/two'))
+  })
+
+  test.each([
+    ["sops:$&-$'.yaml#/a", "sops:/base/$&-$'.yaml#/a"],
+    ['sops:s#/a', 'sops:/base/s#/a'],
+    ['age:a', 'age:/base/a'],
+  ])('of %s has the file made absolute, and nothing else', (from, key) => {
+    expect(item(from, undefined).key).toBe(key)
+  })
 })

@@ -28,6 +28,8 @@ import { ageIdentity } from './bech32.ts'
 import { errno, filesWith, testHome } from './home.ts'
 
 const EMPTY: Meta = { format: 1, writtenAt: 0, refs: {}, sources: {} }
+/** Nobody else writes there. */
+const OURS = { isOurs: () => true }
 const NOW = 1_800_000_000_000
 
 async function openedStore(world: World, damage: string[] = []): Promise<Store> {
@@ -48,7 +50,7 @@ async function filled(entries: Record<string, string> = { key: 'canary' }) {
   const self = testHome()
   const damage: string[] = []
   const store = await openedStore(self.world, damage)
-  await store.write(valuesOf(entries), EMPTY)
+  await store.write(valuesOf(entries), EMPTY, OURS)
   return Object.assign(self, { store, damage, file: store.places.values, directory: store.places.directory })
 }
 
@@ -72,7 +74,7 @@ describe('values', () => {
 
   test('named like the parts of objects are values', async () => {
     const { store } = await filled()
-    await store.write(new Map([['__proto__', { value: new Secret('v'), fetchedAt: 1, changedAt: 1 }]]), EMPTY)
+    await store.write(new Map([['__proto__', { value: new Secret('v'), fetchedAt: 1, changedAt: 1 }]]), EMPTY, OURS)
     expect((await store.readValues()).get('__proto__')?.value.reveal()).toBe('v')
   })
 
@@ -103,6 +105,7 @@ describe('values', () => {
     const text = execFileSync('age', ['-d', '-i', write('right', ageIdentity(scalar)), file]).toString()
     expect(JSON.parse(text)).toEqual({
       format: 1,
+      writtenAt: expect.any(Number),
       entries: { key: { value: 'canary', fetchedAt: NOW, changedAt: NOW - 1 } },
     })
     const wrong = write('wrong', ageIdentity(Uint8Array.from(scalar, (byte) => byte ^ 8)))
@@ -117,6 +120,15 @@ async function encryptedContent(world: World, text: string): Promise<Uint8Array>
   encrypter.addRecipient(await identityToRecipient(await privateKey(identity)))
   return encrypter.encrypt(text)
 }
+
+/** Another process that empties the cache. */
+const WRITES = `
+  const load = (file) => import(${JSON.stringify(`${join(import.meta.dirname, '..', '..', '..', 'src')}/`)} + file)
+  const { realWorld } = await load('real-world.ts')
+  const { openStore } = await load('secrets/cache/store.ts')
+  const store = await openStore(realWorld(), () => {})
+  await store.write(new Map(), store.readMeta(), { isOurs: () => true })
+`
 
 function replaced(file: string, make: () => void): void {
   rmSync(file, { recursive: true })
@@ -175,7 +187,7 @@ describe('damage', () => {
     expect(plain(await store.readValues())).toEqual({})
     expect(plain(await store.readValues())).toEqual({})
     expect(home.damage).toEqual([])
-    await store.write(valuesOf({ new: 'value' }), EMPTY)
+    await store.write(valuesOf({ new: 'value' }), EMPTY, OURS)
     expect(home.damage).toEqual([expect.stringMatching(why)])
     expect(plain(await store.readValues())).toEqual({ new: 'value' })
     expect(readdirSync(home.directory).sort()).toEqual(['secrets.enc', 'secrets.enc.damaged', 'secrets.meta'])
@@ -186,7 +198,7 @@ describe('damage', () => {
     for (const round of [1, 2]) {
       await damage(home)
       const store = await openedStore(home.world, home.damage)
-      await store.write(valuesOf({ new: 'value' }), EMPTY)
+      await store.write(valuesOf({ new: 'value' }), EMPTY, OURS)
       expect(home.damage).toHaveLength(round)
     }
   })
@@ -196,7 +208,7 @@ describe('damage', () => {
     renameSync(file, join(home, 'elsewhere'))
     const before = readFileSync(join(home, 'elsewhere'))
     symlinkSync(join(home, 'elsewhere'), file)
-    await store.write(valuesOf({ new: 'value' }), EMPTY)
+    await store.write(valuesOf({ new: 'value' }), EMPTY, OURS)
     expect(readFileSync(join(home, 'elsewhere'))).toEqual(before)
     expect(plain(await (await openedStore(world)).readValues())).toEqual({ new: 'value' })
   })
@@ -205,7 +217,7 @@ describe('damage', () => {
     const { file, store, damage } = await filled()
     chownSync(file, 12_345, 12_345)
     expect(plain(await store.readValues())).toEqual({})
-    await store.write(valuesOf({ new: 'value' }), EMPTY)
+    await store.write(valuesOf({ new: 'value' }), EMPTY, OURS)
     expect(damage).toEqual(["it is not this user's alone"])
     expect(statSync(file).uid).toBe(process.getuid?.())
   })
@@ -221,6 +233,51 @@ describe('damage', () => {
       writeFileSync(file, flipped)
       expect(plain(await store.readValues())).toEqual({})
     }
+  })
+
+  test('an older file that was put back is set aside and told', async () => {
+    const { file, store, damage } = await filled()
+    const old = readFileSync(file)
+    await store.write(valuesOf({ new: 'value' }), EMPTY, OURS)
+    writeFileSync(file, old)
+    expect(plain(await store.readValues())).toEqual({})
+    await store.write(valuesOf({ newer: 'value' }), EMPTY, OURS)
+    expect(damage).toEqual(['it is not the one that was written last'])
+    expect(plain(await store.readValues())).toEqual({ newer: 'value' })
+  })
+
+  test('values whose writer was killed before it wrote the states are good, also when the clock stands or goes back', async () => {
+    const self = await filled()
+    const { store, world, damage } = self
+    const writeWhole: World['files']['writeWhole'] = (path, content) => {
+      if (path === store.places.meta) throw errno('EIO')
+      world.files.writeWhole(path, content)
+    }
+    const killed = await openedStore({ ...world, files: filesWith({ writeWhole }) })
+    for (const shift of [0, 0, -3_600_000, 3_600_000]) {
+      self.clock += shift
+      await expect(killed.write(valuesOf({ new: String(shift) }), EMPTY, OURS)).rejects.toThrow('EIO')
+      expect(plain(await store.readValues())).toEqual({ new: String(shift) })
+      await store.write(valuesOf({ next: String(shift) }), EMPTY, OURS)
+      expect(plain(await store.readValues())).toEqual({ next: String(shift) })
+    }
+    expect(damage).toEqual([])
+  })
+
+  test('a reader sees the values of a writer that is between its two files', async () => {
+    const { store, world } = await filled()
+    let wasWritten = false
+    const read: World['files']['read'] = (path) => {
+      if (path === store.places.values && !wasWritten) {
+        wasWritten = true
+        execFileSync(process.execPath, ['--input-type=module', '-e', WRITES], { env: { HOME: world.env['HOME'] } })
+      }
+      return world.files.read(path)
+    }
+    const reader = await openedStore({ ...world, files: filesWith({ read }) })
+    expect(plain(await reader.readValues())).toEqual({})
+    expect(wasWritten).toBe(true)
+    expect(plain(await store.readValues())).toEqual({})
   })
 
   test('a huge file is not read at all', async () => {
@@ -248,11 +305,11 @@ describe('damage', () => {
 })
 
 describe('the states beside the values', () => {
-  const META: Meta = { ...EMPTY, refs: { k: { text: 'k', kind: 'op', attemptedAt: 5 } } }
+  const META: Meta = { ...EMPTY, refs: { k: { text: 'k', kind: 'op', attemptedAt: Date.now() } } }
 
   test('are read as they were written', async () => {
     const { world, store } = await filled()
-    await store.write(valuesOf({}), META)
+    await store.write(valuesOf({}), META, OURS)
     expect((await openedStore(world)).readMeta()).toMatchObject({ refs: META.refs, writtenAt: expect.any(Number) })
     expect(store.readMeta().checksum).toBe(world.sha256(readFileSync(store.places.values)))
   })
@@ -268,14 +325,14 @@ describe('the states beside the values', () => {
     const { store } = await filled()
     writeFileSync(store.places.meta, text)
     expect(store.readMeta()).toEqual(EMPTY)
-    await store.write(valuesOf({}), META)
+    await store.write(valuesOf({}), META, OURS)
     expect(store.readMeta().refs).toEqual(META.refs)
   })
 
   test('keep what is well-formed of them', async () => {
     const { store } = await filled()
     const good = { text: 'k', kind: 'op', attemptedAt: 5 }
-    const block = { refusal: 'unavailable', message: 'm', since: 1, until: 2, failures: 1 }
+    const block = { refusal: 'unavailable', message: 'm', since: 1, at: 1, until: 2, failures: 1 }
     const bad = [null, 5, 'x', [], {}, { ...good, attemptedAt: 'x' }, { ...good, error: null }, { ...good, error: {} }]
     const refs = { good, blocked: { ...good, error: block }, ...Object.fromEntries(bad.entries()) }
     const sources = { op: block, file: null, age: { ...block, message: 5 }, sops: { ...block, until: null } }
@@ -290,13 +347,14 @@ describe('the states beside the values', () => {
 
   test('with one bit flipped in any byte are states or nothing, and never a throw', async () => {
     const { store } = await filled()
-    await store.write(valuesOf({}), META)
+    await store.write(valuesOf({ key: 'canary' }), META, OURS)
     const whole = readFileSync(store.places.meta)
     for (let bit = 0; bit < whole.length * 8; bit += 1) {
       const flipped = Buffer.from(whole)
       flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7))
       writeFileSync(store.places.meta, flipped)
       expect(store.readMeta().format).toBe(1)
+      expect((await store.readValues()).size).toBe(1)
     }
   })
 
@@ -311,7 +369,7 @@ describe('the states beside the values', () => {
       rmSync(store.places.meta, { recursive: true })
       make(store.places.meta)
       expect(store.readMeta()).toEqual(EMPTY)
-      await store.write(valuesOf({}), META)
+      await store.write(valuesOf({}), META, OURS)
       expect(store.readMeta().refs).toEqual(META.refs)
     }
     expect(readFileSync(join(home, 'target'), 'utf8')).toBe('x')
@@ -334,7 +392,7 @@ describe('a store that cannot be used', () => {
     for (const name of ['XDG_CACHE_HOME', 'XDG_STATE_HOME']) {
       const error = await openStore({ ...world, env: { HOME: home, [name]: directory } }, () => {})
       expect(error).toBeInstanceOf(LaunchError)
-      expect((error as LaunchError).message).toMatch(/^can't use the cache: /)
+      expect((error as LaunchError).message).toMatch(`can't use the cache "${directory}`)
       expect((error as LaunchError).hint).toContain('asked for at every start')
     }
   })
@@ -370,15 +428,25 @@ describe('a store that cannot be used', () => {
     }
     const before = readFileSync(file)
     const store = await openedStore({ ...world, files: filesWith({ writeWhole }) })
-    await expect(store.write(valuesOf({ new: 'value' }), EMPTY)).rejects.toThrow(message)
+    await expect(store.write(valuesOf({ new: 'value' }), EMPTY, OURS)).rejects.toThrow(message)
     expect(readFileSync(file)).toEqual(before)
     expect(existsSync(`${file}.damaged`)).toBe(false)
   })
 })
 
+test('a writer that has lost its lock meanwhile writes nothing', async () => {
+  const { file, store } = await filled()
+  const before = readFileSync(file)
+  await expect(store.write(valuesOf({ late: 'value' }), EMPTY, { isOurs: () => false })).rejects.toMatchObject({
+    message: "can't use the cache: it was written meanwhile",
+    exitCode: 75,
+  })
+  expect(readFileSync(file)).toEqual(before)
+})
+
 test('what killed writers left is gone after the next write', async () => {
   const { directory, file, store } = await filled()
   for (let pid = 0; pid < 50; pid += 1) writeFileSync(`${file}.${pid}.tmp`, 'half')
-  await store.write(valuesOf({}), EMPTY)
+  await store.write(valuesOf({}), EMPTY, OURS)
   expect(readdirSync(directory).sort()).toEqual(['secrets.enc', 'secrets.meta'])
 })

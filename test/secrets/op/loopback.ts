@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
@@ -42,6 +42,19 @@ export interface Loopback {
 }
 
 export type Answerer = (request: IncomingMessage, response: ServerResponse) => void
+
+/** Makes a key and a certificate for {@link tlsServer}; tells why there are none, if there are none. */
+export function makeCertificate(directory: string): string | undefined {
+  const subject = ['-subj', '/CN=loopback', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2']
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-noenc', '-keyout', 'key.pem']
+  try {
+    execFileSync('openssl', ['req', '-x509', ...key, '-out', 'cert.pem', ...subject], { cwd: directory, stdio: 'pipe' })
+    return undefined
+  } catch (error) {
+    if (process.env['CI'] === 'true') throw error
+    return 'there is no openssl to make a certificate with'
+  }
+}
 
 /** A TLS server on loopback that `directory`'s key and certificate belong to. */
 export function tlsServer(directory: string, answer: Answerer): Promise<Loopback> {

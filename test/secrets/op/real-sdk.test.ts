@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +11,7 @@ import {
   askRealSdk,
   half,
   type Loopback,
+  makeCertificate,
   never,
   type Runtime,
   signingIn,
@@ -28,20 +28,7 @@ import { canariesOf, madeUpToken } from './token.ts'
 // With the pid, or a run of the whole-program tests takes it for abandoned.
 const directory = mkdtempSync(join(tmpdir(), `mcp-launch-test-${process.pid}-op-`))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
-const noOpenssl = makeCertificate()
-
-/** Why there is no certificate, if there is none. */
-function makeCertificate(): string | undefined {
-  const subject = ['-subj', '/CN=loopback', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2']
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-noenc', '-keyout', 'key.pem']
-  try {
-    execFileSync('openssl', ['req', '-x509', ...key, '-out', 'cert.pem', ...subject], { cwd: directory, stdio: 'pipe' })
-    return undefined
-  } catch (error) {
-    if (process.env['CI'] === 'true') throw error
-    return 'there is no openssl to make a certificate with'
-  }
-}
+const noOpenssl = makeCertificate(directory)
 
 const TRUSTING = { NODE_EXTRA_CA_CERTS: join(directory, 'cert.pem') }
 const REFS = ['op://vault/item/one', 'op://vault/item/two?attribute=otp']
@@ -180,7 +167,7 @@ describe.concurrent.each<Runtime>(['node', 'bun'])('the real SDK on %s', (runtim
   ])('a malformed token: %s', async (_, token) => {
     const answer = await ask(runtime, token)
     const message = "can't use the 1password token: it is no whole service-account token"
-    expect(answer).toMatchObject({ refusal: 'token-rejected', message })
+    expect(answer).toMatchObject({ refusal: 'token-malformed', message })
     expect(JSON.stringify(answer)).not.toContain('canary')
   })
 

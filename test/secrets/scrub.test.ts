@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { scrub } from '../../src/check/scrub.ts'
+import { scrub } from '../../src/secrets/scrub.ts'
 import { Secret } from '../../src/secrets/secret.ts'
 
 const CANARY = 'sunny-with-a-chance-of-tokens'

@@ -1,4 +1,4 @@
-import { Secret } from '../secrets/secret.ts'
+import { Secret } from './secret.ts'
 
 /** Parts of a value of at least this length are recognised; a shorter value only as a whole. */
 const PART = 6

@@ -1,18 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { processStart } from '../../../src/process-start.ts'
-import {
-  adoptLock,
-  isLocked,
-  type Lock,
-  sweep,
-  tryLock,
-  tryLockForAnother,
-  waitForLock,
-} from '../../../src/secrets/cache/lock.ts'
-import { errno, filesWith, testHome } from './home.ts'
-import { output, parallel, startProcess } from './parallel.ts'
+import { adoptLock, isLocked, type Lock, sweep, tryLock, tryLockForAnother, waitForLock } from '../src/lock.ts'
+import { processStart } from '../src/process-start.ts'
+import { errno, filesWith, testHome } from './secrets/cache/home.ts'
+import { output, parallel, startProcess } from './secrets/cache/parallel.ts'
 
 function lockHome() {
   const self = testHome()
@@ -25,8 +17,11 @@ function lockHome() {
 }
 
 const NONCE = '0123456789abcdef01234567'
+const LIMIT_MS = 60_000
+/** Of a lock that is held for long. */
+const TIMES = { since: 0, until: Number.MAX_SAFE_INTEGER }
 const TAKE = `
-  const { tryLock } = await load('secrets/cache/lock.ts')
+  const { tryLock } = await load('lock.ts')
   const path = words[1]
 `
 
@@ -73,7 +68,7 @@ describe('a lock', () => {
     ['is no pid', () => ({ pid: -1, start: 0 })],
   ])('is taken over from a holder that %s', (_, holder) => {
     const { world, path, names, start } = lockHome()
-    writeFileSync(path, JSON.stringify({ ...holder(start), nonce: NONCE }))
+    writeFileSync(path, JSON.stringify({ ...holder(start), nonce: NONCE, ...TIMES }))
     expect(isLocked(world, path)).toBe(false)
     const lock = tryLock(world, path)
     expect(lock).toBeDefined()
@@ -121,11 +116,11 @@ describe('a lock', () => {
   test('in a directory that cannot be written is an exception, not a lock', () => {
     const { world } = lockHome()
     expect(() => tryLock(world, '/proc/nowhere/secrets.lock')).toThrow()
-    const link = () => {
+    const createWhole = () => {
       throw errno('EPERM')
     }
     const { path } = lockHome()
-    expect(() => tryLock({ ...world, files: filesWith({ link }) }, path)).toThrow('EPERM')
+    expect(() => tryLock({ ...world, files: filesWith({ createWhole }) }, path)).toThrow('EPERM')
   })
 
   test('is released on a full disk too', () => {
@@ -135,7 +130,7 @@ describe('a lock', () => {
     }
     const files = { ...world.files }
     const lock = tryLock({ ...world, files }, path)
-    Object.assign(files, { writeWhole: full, create: full, append: full, link: full })
+    Object.assign(files, { writeWhole: full, create: full, createWhole: full, appendLine: full })
     lock?.release()
     expect(isLocked(world, path)).toBe(false)
   })
@@ -159,14 +154,14 @@ describe('a lock for another process', () => {
     const { world, path } = lockHome()
     const taken = tryLockForAnother(world, path) as Lock
     expect(isLocked(world, path)).toBe(true)
-    const adopted = adoptLock(world, path, taken.nonce) as Lock
+    const adopted = adoptLock(world, path, taken.nonce, LIMIT_MS) as Lock
     expect(adopted).toBeDefined()
-    expect(adoptLock(world, path, taken.nonce)).toBeUndefined()
+    expect(adoptLock(world, path, taken.nonce, LIMIT_MS)).toBeUndefined()
     taken.release()
     expect(isLocked(world, path)).toBe(true)
     adopted.release()
     expect(isLocked(world, path)).toBe(false)
-    expect(adoptLock(world, path, taken.nonce)).toBeUndefined()
+    expect(adoptLock(world, path, taken.nonce, LIMIT_MS)).toBeUndefined()
   })
 
   test('is adopted from a taker that has ended', async () => {
@@ -174,14 +169,14 @@ describe('a lock for another process', () => {
     const nonce = await output(
       startProcess(
         home,
-        `const { tryLockForAnother } = await load('secrets/cache/lock.ts')
+        `const { tryLockForAnother } = await load('lock.ts')
          console.log(tryLockForAnother(world, words[0]).nonce)`,
         path,
       ),
     )
     expect(nonce).toMatch(/^[0-9a-f]{24}$/)
     expect(isLocked(world, path)).toBe(false)
-    expect(adoptLock(world, path, nonce)).toBeDefined()
+    expect(adoptLock(world, path, nonce, LIMIT_MS)).toBeDefined()
     expect(isLocked(world, path)).toBe(true)
   })
 
@@ -195,8 +190,8 @@ describe('a lock for another process', () => {
     expect(isLocked(world, path)).toBe(false)
     const next = tryLock(world, path)
     expect(next).toBeDefined()
-    expect(adoptLock(world, path, taken.nonce)).toBeUndefined()
-    self.clock += 1_000_000
+    expect(adoptLock(world, path, taken.nonce, LIMIT_MS)).toBeUndefined()
+    self.clock += 3_000
     expect(isLocked(world, path)).toBe(true)
   })
 
@@ -206,7 +201,9 @@ describe('a lock for another process', () => {
     const writeWhole = () => {
       throw errno('ENOSPC')
     }
-    expect(() => adoptLock({ ...world, files: filesWith({ writeWhole }) }, path, taken.nonce)).toThrow('ENOSPC')
+    expect(() => adoptLock({ ...world, files: filesWith({ writeWhole }) }, path, taken.nonce, LIMIT_MS)).toThrow(
+      'ENOSPC',
+    )
     expect(isLocked(world, path)).toBe(false)
   })
 
@@ -218,12 +215,61 @@ describe('a lock for another process', () => {
     expect(tryLock(self.world, self.path)).toBeDefined()
   })
 
-  test('adopted keeps for as long as the adopter runs', () => {
+  test('adopted keeps for as long as the adopter may hold it', () => {
     const self = lockHome()
     const taken = tryLockForAnother(self.world, self.path) as Lock
-    adoptLock(self.world, self.path, taken.nonce)
-    self.clock += 1_000_000
+    adoptLock(self.world, self.path, taken.nonce, LIMIT_MS)
+    self.clock += LIMIT_MS - 1
     expect(isLocked(self.world, self.path)).toBe(true)
+    self.clock += 1
+    expect(isLocked(self.world, self.path)).toBe(false)
+  })
+})
+
+describe('a lock whose time has passed', () => {
+  test('is taken over, and its first holder neither has it nor releases it', () => {
+    const self = lockHome()
+    const { world, path } = self
+    const first = tryLock(world, path, LIMIT_MS) as Lock
+    self.clock += LIMIT_MS - 1
+    expect(tryLock(world, path)).toBeUndefined()
+    expect(first.isOurs()).toBe(true)
+    self.clock += 1
+    expect(isLocked(world, path)).toBe(false)
+    expect(first.isOurs()).toBe(true)
+    const second = tryLock(world, path) as Lock
+    expect([first.isOurs(), second.isOurs()]).toEqual([false, true])
+    first.release()
+    expect(isLocked(world, path)).toBe(true)
+    second.release()
+    expect(second.isOurs()).toBe(false)
+  })
+
+  test('is not released: somebody may be about to take it', () => {
+    const self = lockHome()
+    const lock = tryLock(self.world, self.path, LIMIT_MS)
+    self.clock += LIMIT_MS
+    lock?.release()
+    expect(self.names()).toEqual(['secrets.lock'])
+    expect(tryLock(self.world, self.path)).toBeDefined()
+  })
+
+  test('is that of a holder from before the clock was set back, by more than a little', () => {
+    const self = lockHome()
+    tryLock(self.world, self.path, LIMIT_MS)
+    self.clock -= 5_000
+    expect(isLocked(self.world, self.path)).toBe(true)
+    self.clock -= 1
+    expect(isLocked(self.world, self.path)).toBe(false)
+  })
+
+  test('is that of a dead holder where a pid has no start (macOS)', () => {
+    const self = lockHome()
+    const mac = { ...self.world, platform: 'darwin' } as const
+    tryLock(mac, self.path, LIMIT_MS)
+    expect(isLocked(mac, self.path)).toBe(true)
+    self.clock += LIMIT_MS
+    expect(isLocked(mac, self.path)).toBe(false)
   })
 })
 
@@ -255,6 +301,33 @@ describe('real processes', () => {
     expect(await parallel(8, home, INSIDE, path, '100', ends)).toEqual(Array(8).fill('0'))
   })
 
+  test('a holder that is stopped blocks nobody for ever, and finds out when it goes on', async () => {
+    const { home, path, world } = lockHome()
+    const child = startProcess(
+      home,
+      `${TAKE}
+       const lock = tryLock(world, path, 300)
+       process.once('SIGUSR2', () => {
+         console.log(lock.isOurs())
+         lock.release()
+         clearInterval(alive)
+       })
+       const alive = setInterval(() => {}, 1000)
+       console.log('taken')`,
+      'x',
+      path,
+    )
+    const said = output(child)
+    await new Promise((resolve) => child.stdout?.once('data', resolve))
+    child.kill('SIGSTOP')
+    const lock = await waitForLock({ ...world, now: () => Date.now() }, path, Date.now() + 20_000)
+    expect(lock?.isOurs()).toBe(true)
+    child.kill('SIGUSR2')
+    child.kill('SIGCONT')
+    expect(await said).toBe('taken\nfalse')
+    expect(lock?.isOurs()).toBe(true)
+  })
+
   test('a holder that is killed at any moment blocks nobody', async () => {
     const { home, world, path, names } = lockHome()
     const loop = `${TAKE}
@@ -281,7 +354,7 @@ describe('real processes', () => {
 
   test('a claim that was left behind holds for two seconds and no longer', () => {
     const { world, path } = lockHome()
-    writeFileSync(path, JSON.stringify({ pid: 4_194_304, start: 1, nonce: NONCE }))
+    writeFileSync(path, JSON.stringify({ pid: 4_194_304, start: 1, nonce: NONCE, ...TIMES }))
     const claim = `${path}.${NONCE}.claim.tmp`
     writeFileSync(claim, '')
     expect(tryLock(world, path)).toBeUndefined()

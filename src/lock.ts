@@ -1,11 +1,16 @@
 import { dirname } from 'node:path'
-import { errnoOf } from '../../errors.ts'
-import { processStart } from '../../process-start.ts'
-import type { World } from '../../world.ts'
+import { errnoOf } from './errors.ts'
+import { processStart } from './process-start.ts'
+import type { World } from './world.ts'
 
-/** Who fetches: one process at a time, and nobody once that process has ended, however it ended. */
+/**
+ * One process at a time, and nobody once that process has ended, however it ended, or has held it for longer than it
+ * may: a process can be stopped (Ctrl-Z), and on macOS a dead one's pid can't be told from another's.
+ */
 export interface Lock {
   readonly nonce: string
+  /** Whether nobody has taken it over or away. To be asked before what it guards is written. */
+  isOurs(): boolean
   release(): void
 }
 
@@ -14,37 +19,61 @@ interface Holder {
   /** Its start, so that a pid that is used again is nobody's lock (`processStart`). */
   readonly start: number
   readonly nonce: string
-  /**
-   * For a lock that was taken for another process: when it is nobody's if that one hasn't come. Its taker may live on
-   * as the server that it becomes, and would hold it for as long.
-   */
-  readonly until?: number
+  /** From when until when it may be held, in milliseconds since the epoch. */
+  readonly since: number
+  readonly until: number
 }
 
-/** More than a process takes to start on a busy machine. */
+/** More than it takes to write a few files, on a busy machine too. */
+export const WRITING_MS = 20_000
+/**
+ * More than a process takes to start on a busy machine. Who takes a lock for another may live on as the server that it
+ * becomes, and would hold it for as long.
+ */
 const HAND_OVER_MS = 3_000
+/** A clock that was set back by more than this makes a lock nobody's. */
+const CLOCK_TOLERANCE_MS = 5_000
 /** A claim is held for microseconds; an older one's maker was killed. */
 const CLAIM_MS = 2_000
 /** The same of what is written without the lock. */
 const DRAFT_MS = 60_000
 const POLL_MS = 50
 const NONCE = /^[0-9a-f]{24}$/
-const MALFORMED: Holder = { pid: 0, start: 0, nonce: 'malformed' }
+/** What a killed process may leave beside a lock, the first group, and beside drafts (`machine/files.ts`). */
+export const CLAIM = /^(.+)\.[0-9a-f]{24}\.claim\.tmp$/
+const MALFORMED: Holder = { pid: 0, start: 0, nonce: 'malformed', since: 0, until: 0 }
 
-/** Takes the lock, or one whose holder has ended; undefined if it is held. Throws if the directory can't be written. */
-export function tryLock(world: World, path: string): Lock | undefined {
-  return take(world, path, undefined)
+/**
+ * Takes the lock, or one that is nobody's any more; undefined if it is held. Throws if the directory can't be written.
+ *
+ * @param limitMs for how long it may be held; then others may take it.
+ */
+export function tryLock(world: World, path: string, limitMs = WRITING_MS): Lock | undefined {
+  const holder = newHolder(world, limitMs)
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    if (tryCreate(world, path, holder)) return lock(world, path, holder)
+    const found = readHolder(world, path)
+    if (found === undefined) continue
+    if (isHeld(world, found)) return undefined
+    change(world, path, found.nonce, () => world.files.remove(path))
+  }
+  return undefined
 }
 
 /** The same for a process that will {@link adoptLock} it, within the time that is left for that. */
 export function tryLockForAnother(world: World, path: string): Lock | undefined {
-  return take(world, path, world.now() + HAND_OVER_MS)
+  return tryLock(world, path, HAND_OVER_MS)
 }
 
 /** Waits for the lock; undefined if it is still held at the deadline. */
-export async function waitForLock(world: World, path: string, deadline: number): Promise<Lock | undefined> {
+export async function waitForLock(
+  world: World,
+  path: string,
+  deadline: number,
+  limitMs = WRITING_MS,
+): Promise<Lock | undefined> {
   for (;;) {
-    const lock = tryLock(world, path)
+    const lock = tryLock(world, path, limitMs)
     if (lock !== undefined || world.now() >= deadline) return lock
     await world.sleep(POLL_MS)
   }
@@ -54,17 +83,17 @@ export async function waitForLock(world: World, path: string, deadline: number):
  * Makes a lock that another process took for us our own; undefined if it isn't there any more. Throws if it can't be
  * written, and then nobody has it.
  */
-export function adoptLock(world: World, path: string, nonce: string): Lock | undefined {
-  const own = newNonce(world)
+export function adoptLock(world: World, path: string, nonce: string, limitMs: number): Lock | undefined {
+  const holder = newHolder(world, limitMs)
   const isOurs = change(world, path, nonce, () => {
     try {
-      world.files.writeWhole(path, holderText(world, own))
+      world.files.writeWhole(path, JSON.stringify(holder))
     } catch (error) {
       world.files.remove(path)
       throw error
     }
   })
-  return isOurs ? lock(world, path, own) : undefined
+  return isOurs ? lock(world, path, holder) : undefined
 }
 
 /** Whether a running process holds the lock. */
@@ -83,52 +112,35 @@ export function sweep(world: World, lockPath: string, guarded: readonly string[]
   }
 }
 
-function take(world: World, path: string, until: number | undefined): Lock | undefined {
-  const nonce = newNonce(world)
-  const draft = `${path}.${nonce}.tmp`
-  world.files.writeWhole(draft, holderText(world, nonce, until))
-  try {
-    for (let attempt = 0; attempt < 3; attempt += 1) {
-      if (tryLink(world, draft, path)) return lock(world, path, nonce)
-      const found = readHolder(world, path)
-      if (found === undefined) continue
-      if (isHeld(world, found)) return undefined
-      change(world, path, found.nonce, () => world.files.remove(path))
-    }
-    return undefined
-  } finally {
-    world.files.remove(draft)
+function newHolder(world: World, limitMs: number): Holder {
+  const since = world.now()
+  return {
+    pid: world.pid,
+    start: processStart(world, world.pid) ?? 0,
+    nonce: world.randomBytes(12).toString('hex'),
+    since,
+    until: since + limitMs,
   }
 }
 
-function newNonce(world: World): string {
-  return world.randomBytes(12).toString('hex')
-}
-
-/** While its holder runs nobody else changes it, so its release needs no claim, which a full disk would not take. */
-function lock(world: World, path: string, nonce: string): Lock {
+/**
+ * While it is held nobody else changes it, so its release needs no claim, which a full disk would not take. After that
+ * it is let alone: it is nobody's, and somebody may be about to take it.
+ */
+function lock(world: World, path: string, { nonce, until }: Holder): Lock {
+  const isOurs = (): boolean => readHolder(world, path)?.nonce === nonce
   return {
     nonce,
+    isOurs,
     release() {
-      if (readHolder(world, path)?.nonce === nonce) world.files.remove(path)
+      if (world.now() < until && isOurs()) world.files.remove(path)
     },
   }
 }
 
-function holderText(world: World, nonce: string, until?: number): string {
-  const holder: Holder = {
-    pid: world.pid,
-    start: processStart(world, world.pid) ?? 0,
-    nonce,
-    ...(until === undefined ? {} : { until }),
-  }
-  return JSON.stringify(holder)
-}
-
-/** link(2) fails if the name is taken: a test and a claim in one, on every file system. */
-function tryLink(world: World, draft: string, path: string): boolean {
+function tryCreate(world: World, path: string, holder: Holder): boolean {
   try {
-    world.files.link(draft, path)
+    world.files.createWhole(path, JSON.stringify(holder))
     return true
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
@@ -148,10 +160,10 @@ function readHolder(world: World, path: string): Holder | undefined {
   }
 }
 
-function isHeld(world: World, { pid, start, until }: Holder): boolean {
-  if (!(pid > 0) || processStart(world, pid) !== start) return false
-  const left = until === undefined ? 1 : until - world.now()
-  return left > 0 && left <= HAND_OVER_MS
+function isHeld(world: World, { pid, start, since, until }: Holder): boolean {
+  const now = world.now()
+  if (!(now >= since - CLOCK_TOLERANCE_MS && now < until)) return false
+  return pid > 0 && processStart(world, pid) === start
 }
 
 /**

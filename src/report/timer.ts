@@ -1,8 +1,8 @@
-import { oneLine } from '../report/messages.ts'
 import type { Failing } from '../secrets/cache/repeated-failures.ts'
 import { span } from '../span.ts'
-import type { Schedule } from './schedule.ts'
-import type { Installed, Removed, RunResult, TimerState } from './scheduler.ts'
+import type { Schedule } from '../timer/schedule.ts'
+import type { Installed, Removed, RunResult, TimerState } from '../timer/scheduler.ts'
+import { oneLine } from './messages.ts'
 
 /** What `timer install` prints: for a crontab the line and nothing else, so that it can be piped. */
 export function installedText({ line, files, changed }: Installed, { stepMs, spreadMs }: Schedule): string {
