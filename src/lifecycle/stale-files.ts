@@ -15,7 +15,7 @@ const SECRETS = /^[a-z0-9][a-z0-9._-]*\.([1-9]\d*)\.([1-9]\d*)$/
 /** `PID.START`: with `.new` of `earlier-servers.ts`, otherwise of the client watches of earlier versions. */
 const MARKER = /^([1-9]\d*)\.([1-9]\d*)(?:\.new|\.lock)?$/
 /** The pipes of `launch/log.ts`. */
-const LOG_PIPE = /^[a-z0-9][a-z0-9._-]*\.log\.([1-9]\d*)\.fifo(?:\.journal)?$/
+const LOG_PIPE = /^[a-z0-9][a-z0-9._-]*\.log\.([1-9]\d*)\.fifo$/
 /** The files of the cache, the key and the locks: what is written whole. */
 const WRITTEN =
   /^(?:secrets\.(?:enc|meta)|host\.json|machine\.key|[0-9a-f]{64}\.[\w.+-]+\.jsonl|(?:secrets|fetch-[0-9a-f]{16}|machine\.key)\.lock|\.check)$/

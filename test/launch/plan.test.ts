@@ -99,9 +99,9 @@ describe('the life of the server', () => {
   })
 
   test('a user manager that gives no scope is a note, none at all is not', () => {
-    const silent = trial({ scope: "systemd-run didn't answer within 5 s" })
+    const silent = trial({ scope: "systemd-run didn't answer in time" })
     expect(planLaunch(planInput(silent)).notes).toEqual([
-      'server "demo" is started without a scope, although there is a user manager: systemd-run didn\'t answer within 5 s',
+      'server "demo" is started without a scope, although there is a user manager: systemd-run didn\'t answer in time',
     ])
     const host = { ...HOST, manager: { listening: false, why: 'no user manager' } } as const
     expect(planLaunch(planInput({ ...silent, host })).notes).toEqual([])

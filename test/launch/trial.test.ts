@@ -140,7 +140,7 @@ describe('the scope', () => {
   test('tried anew, it is forgotten if it fails', async () => {
     const { attempt, tried } = manager(['', { kind: 'timeout' }, ''])
     await attempt()
-    expect(await attempt({ anew: true })).toMatchObject({ scope: "systemd-run didn't answer within 5 s" })
+    expect(await attempt({ anew: true })).toMatchObject({ scope: "systemd-run didn't answer in time" })
     await attempt()
     expect(tried).toEqual(['bound', 'bound', 'bound'])
   })
@@ -149,7 +149,7 @@ describe('the scope', () => {
     ['refuses the watch alone', ['not found', '', 'not found'], { watch: 'not found' }, ['bound', 'unbound', 'bound']],
     ['refuses both', ['masked'], { scope: 'masked' }, ['bound', 'unbound']],
     ['has the watch stopped meanwhile', [{ kind: 'signal', signal: 'SIGTERM' }, ''], {}, ['bound', 'unbound', 'bound']],
-    ['is silent', [{ kind: 'timeout' }], { scope: "systemd-run didn't answer within 5 s" }, ['bound']],
+    ['is silent', [{ kind: 'timeout' }], { scope: "systemd-run didn't answer in time" }, ['bound']],
   ])('of a manager that %s', async (_, answers, expected, attempts) => {
     const { attempt, tried } = manager(answers)
     expect(await attempt()).toMatchObject({ scope: undefined, watch: undefined, ...expected })

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { audit } from '../../../src/audit.ts'
 import { refresh } from '../../../src/commands/secrets/refresh.ts'
 import { status } from '../../../src/commands/secrets/status.ts'
+import { bootId } from '../../../src/proc.ts'
 import { processStart } from '../../../src/process-start.ts'
 import { statusText } from '../../../src/report/status.ts'
 import { Secret } from '../../../src/secrets/secret.ts'
@@ -229,7 +230,15 @@ describe('running servers', () => {
   const launched = (user: User, since: number, start = processStart(user.world, process.pid) as number) =>
     audit(
       { ...user.world, now: () => since },
-      { event: 'launch', server: 'one', start, client: { pid: 1 }, variables: ['A'], cache: {} },
+      {
+        event: 'launch',
+        server: 'one',
+        start,
+        boot: bootId(user.world),
+        client: { pid: 1 },
+        variables: ['A'],
+        cache: {},
+      },
     )
 
   async function changed(user: User, changedAt: number): Promise<void> {
@@ -271,7 +280,15 @@ describe('running servers', () => {
       audit(
         { ...user.world, now: () => since },
         {
-          ...{ event: 'launch', server: 'one', start, client: { pid: 1 }, variables: ['A'], cache: {} },
+          ...{
+            event: 'launch',
+            server: 'one',
+            start,
+            boot: bootId(user.world),
+            client: { pid: 1 },
+            variables: ['A'],
+            cache: {},
+          },
           held: { [text]: { changedAt } },
         },
       )
