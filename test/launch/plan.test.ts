@@ -108,6 +108,36 @@ describe('the life of the server', () => {
     expect(planLaunch(planInput(server({ scope: 'off' }))).notes).toEqual([])
   })
 
+  test('is tied to nobody if the client can’t be told, which is said', () => {
+    const detached = planLaunch(planInput(host({ parent: { pid: 0, mainThread: undefined, isDetached: true } })))
+    expect(detached.boundTo).toBeUndefined()
+    expect(detached.notes).toEqual([
+      expect.stringMatching(/^server "demo" ends with its input, and not with its client/),
+    ])
+    expect(detached.argv).not.toContain('--pdeathsig')
+  })
+
+  test('whatever keeps a scope from its watch is said if it is a defect, and not of a client that is none', () => {
+    const notes = (changes: Partial<PlanInput>) => planLaunch(planInput(changes)).notes
+    const told = (why: string) => [`server "demo" doesn't end with its client (pid 42) if that is killed: ${why}`]
+    expect(notes({ watch: { why: 'no tail here', isDefect: true } })).toEqual(told('no tail here'))
+    expect(notes(trial({ watch: 'not found' }))).toEqual(told('not found'))
+    expect(notes({ watch: { why: 'no client', isDefect: false } })).toEqual([])
+    const managerless = { manager: { listening: false, why: 'none' } } as const
+    const unscoped = { ...trial({ scope: 'none' }), ...host(managerless) }
+    expect(notes({ watch: { why: 'no tail here', isDefect: true }, ...unscoped })).toEqual([])
+  })
+
+  test.each([
+    ['', trial({ scope: 'none' }), ', as may the server if it ignores the signal'],
+    ['', { ...trial({ scope: 'none' }), ...server({ deathSignal: 'KILL' }) }, ''],
+    ['the server and ', trial({ scope: 'none', setpriv: 'none' }), ''],
+  ])('what is not covered without a scope: %swhat it starts', (first, changes, last) => {
+    const { why } = planLaunch(planInput(changes)).parts.find(({ name }) => name === 'systemd-run') ?? {}
+    const starts = first === '' ? 'what the server starts' : `${first}what it starts`
+    expect(why).toBe(`left out: none; no limits, and ${starts} may outlive the client${last}`)
+  })
+
   test('scope: require has a problem without a scope', () => {
     const without = { ...ALL_WORKS, scope: 'no user manager in /run/user/1000' }
     expect(scopeProblem({ ...SERVER, scope: 'require' }, without)[0]?.message).toBe(
