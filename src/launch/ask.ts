@@ -72,14 +72,18 @@ function opened(server: ServerEntry, state: SecretState): SecretState[] {
   return [...variables].map(([name, outcome]) => ({ ...state, name, outcome }))
 }
 
-/** As `explain` asks: local files and variables only. It runs no program of the user's and asks nobody over a network. */
+/**
+ * As `explain` asks: what a launch would take from the cache is there, and of the rest local files and variables only.
+ * It runs no program of the user's and asks nobody over a network.
+ */
 export const askForExplanation: Ask = async (world, registered) => {
   const specs = specsOf(registered.server)
   const all = specs.map(([, spec]) => spec)
   const ages = await cachedAge(world, allWanted(world, registered, all), registered.settings.cache)
   const states = specs.map(async ([name, spec]): Promise<SecretState> => {
-    const inCache = ages.get(spec.from.text) ?? 'not in the cache: a launch asks for it'
-    if (isRemote(spec.from)) return { name, spec, outcome: 'not asked', remark: inCache }
+    const age = ages.get(spec.from.text)
+    const inCache = age ?? 'not in the cache: a launch asks for it'
+    if (age !== undefined || isRemote(spec.from)) return { name, spec, outcome: 'not asked', remark: inCache }
     const outcome = await askWithoutPrograms(world, registered, spec.from)
     const remark = `it takes a program (sops, or the one of SOPS_AGE_KEY_CMD); ${inCache}`
     return { name, spec, outcome, remark }

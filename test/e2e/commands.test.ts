@@ -139,6 +139,17 @@ notes
     expect(readdirSync(sandbox.home)).not.toContain('explain-ran-a-program')
   })
 
+  test('explain takes from the cache what a launch would, whatever the key', async ({ sandbox }) => {
+    plantDemoSecret(sandbox)
+    sandbox.writeRegistry({ servers: { it: { ...server('report'), secrets: { API_KEY: DEMO_REF } } } })
+    await mcpLaunch(sandbox, ['it'])
+    rmSync(join(sandbox.home, '.config', 'sops'), { recursive: true })
+    const explained = await mcpLaunch(sandbox, ['explain', 'it'])
+    const launched = await mcpLaunch(sandbox, ['it'])
+    expect([explained.code, launched.code]).toEqual([0, 0])
+    expect(explained.stdout).toMatch(/API_KEY {2}\S+ {2}not asked {2}in the cache for .+, fresh/)
+  })
+
   test('explain runs no program for a key either', async ({ sandbox }) => {
     plantDemoSecret(sandbox)
     rmSync(join(sandbox.home, '.config', 'sops'), { recursive: true })

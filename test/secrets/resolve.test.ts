@@ -67,7 +67,7 @@ describe('file:', () => {
     expect(await answer(file('crlf'), world, directory)).toBe('value')
     expect(await answer(file('two'), world, directory)).toBe('value\n')
     expect(await answer(file('lines'), world, directory)).toBe('a\nb')
-    expect(await answer(file('empty'), world, directory)).toBe('')
+    expect(await answer(file('empty'), world, directory)).toContain('is empty | write the secret into it')
     expect(await answer(file('binary'), world, directory)).toContain('is no UTF-8 text | store it encoded')
     expect(await answer(file('nul'), world, directory)).toContain('it holds a NUL byte')
     expect(await answer(file('missing'), world, directory)).toContain(`no such file ${join(directory, 'missing')}`)

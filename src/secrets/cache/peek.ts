@@ -2,6 +2,7 @@ import type { Settings } from '../../registry/entry.ts'
 import { span } from '../../span.ts'
 import type { World } from '../../world.ts'
 import { cacheError } from './cache-error.ts'
+import { contentHash } from './content-hash.ts'
 import { judge } from './freshness.ts'
 import { readIdentity } from './identity.ts'
 import { type Meta, readMeta } from './meta.ts'
@@ -22,8 +23,9 @@ export async function cachedAge(
   return new Map(
     wanted.flatMap(({ ref, key, policy }): [string, string][] => {
       const entry = values.get(key)
-      if (entry === undefined || policy.kind !== 'time') return []
-      const verdict = judge(entry, policy, { now, maxStaleMs: cache.maxStaleMs, contentHash: undefined })
+      if (entry === undefined || policy.kind === 'never') return []
+      const hash = contentHash(world, policy)
+      const verdict = judge(entry, policy, { now, maxStaleMs: cache.maxStaleMs, contentHash: hash })
       return verdict === 'useless' ? [] : [[ref.text, `in the cache for ${span(now - entry.fetchedAt)}, ${verdict}`]]
     }),
   )

@@ -37,6 +37,7 @@ async function openFile(world: World, baseDirectory: string, file: string, keyri
     path = resolvePath(world, baseDirectory, file)
     const text = textOf(await decryptWith(keyring, readEncryptedFile(world, path)))
     if (text === undefined) throw new Refusal('what it holds is not text (UTF-8)', 'store it encoded (base64)')
+    if (text === '') throw new Refusal('what it holds is empty', 'encrypt the secret again')
     return new Secret(text)
   } catch (error) {
     return asLaunchError(path, error)

@@ -32,6 +32,7 @@ function readValue(world: World, baseDirectory: string, ref: Extract<Ref, { kind
     assertOnlyOwnerReads(world, path, stat, 'the secret file')
     if (stat.size > LIMIT_BYTES) return failure(ref, `${path} is larger than 1 MiB`, 'name a smaller file')
     const text = textOf(world.files.readAny(path))
+    if (text === '') return failure(ref, `${path} is empty`, 'write the secret into it')
     return text === undefined ? failure(ref, `${path} is no UTF-8 text`, 'store it encoded (base64)') : new Secret(text)
   } catch (error) {
     if (error instanceof LaunchError) return notAsked(error)

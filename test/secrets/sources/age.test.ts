@@ -36,13 +36,17 @@ describe('age files', () => {
     ['canary\n', 'canary'],
     ['canary\n\n', 'canary\n'],
     ['\n  canary \r\n', '\n  canary '],
-    ['', ''],
     ['zażółć 🔑', 'zażółć 🔑'],
   ])('%j is %j', async (content, value) => {
     const directory = temporaryDirectory()
     const binary = await encrypted(content, KEYS.second.recipient, KEYS.main.recipient)
     expect(reveal(await resolveFile(withMainKey, write(directory, 'a.age', binary)))).toBe(value)
     expect(reveal(await resolveFile(withMainKey, write(directory, 'b.age', armor.encode(binary))))).toBe(value)
+  })
+
+  it.each(['', '\n'])('with %j in it is refused', async (content) => {
+    const file = write(temporaryDirectory(), 'a.age', await encrypted(content, KEYS.main.recipient))
+    expect(refusalOf(await resolveFile(withMainKey, file)).text).toContain(': what it holds is empty')
   })
 
   it('larger than one chunk, post-quantum, with the second key tried', async () => {
