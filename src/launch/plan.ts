@@ -142,10 +142,13 @@ function isTied({ deathSignal }: ServerEntry, { parent }: Host, scope: Scope | u
   return parent.isDetached !== true && (deathSignal !== 'off' || scope !== undefined)
 }
 
+/** What `systemd-run` says of a socket that a manager which died has left. */
+const NOBODY = /^Failed to connect to bus/
+
 /** A scope that is bound to nobody outlives a client that is killed; it isn't refused, for it holds the limits. */
 function scopeNotes(server: ServerEntry, { parent, manager }: Host, trial: Trial, scope: Scope | undefined): string[] {
   const { name } = server
-  if (server.scope === 'auto' && trial.scope !== undefined && manager.listening) {
+  if (server.scope === 'auto' && trial.scope !== undefined && manager.listening && !NOBODY.test(trial.scope)) {
     return [`server "${name}" is started without a scope, although there is a user manager: ${trial.scope}`]
   }
   if (parent.isDetached) return [`server "${name}" ends with its input, and not with its client: ${DETACHED}`]

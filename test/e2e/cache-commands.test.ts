@@ -190,6 +190,7 @@ test('the audit log has what happened, and never a value', async ({ sandbox }) =
       event: 'launch',
       server: 'it',
       start: expect.any(Number),
+      boot: expect.any(String),
       client,
       variables: expect.toSatisfy((names: string[]) => names.sort().join() === 'API_KEY,PLAIN'),
       cache: { API_KEY: 'fetched' },

@@ -103,6 +103,8 @@ describe('the life of the server', () => {
     expect(planLaunch(planInput(silent)).notes).toEqual([
       'server "demo" is started without a scope, although there is a user manager: systemd-run didn\'t answer in time',
     ])
+    const nobody = trial({ scope: 'Failed to connect to bus: No such file or directory' })
+    expect(planLaunch(planInput(nobody)).notes).toEqual([])
     const host = { ...HOST, manager: { listening: false, why: 'no user manager' } } as const
     expect(planLaunch(planInput({ ...silent, host })).notes).toEqual([])
     expect(planLaunch(planInput(server({ scope: 'off' }))).notes).toEqual([])
