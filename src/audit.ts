@@ -12,7 +12,8 @@ export type AuditEvent =
       /** With the pid and the boot, it is this process for ever (`processStart`, `bootId`). */
       readonly start: number
       readonly boot?: string | undefined
-      readonly client: Client
+      /** Undefined where who started us isn't the client. */
+      readonly client?: Client | undefined
       readonly variables: readonly string[]
       readonly cache: Readonly<Record<string, string>>
       /** By reference: which of its values the server was started with. */

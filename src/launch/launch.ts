@@ -9,6 +9,7 @@ import { noteText } from '../report/messages.ts'
 import type { World } from '../world.ts'
 import { askForLaunch, type SecretState } from './ask.ts'
 import { assertCanReplace, execute } from './execute.ts'
+import type { Host } from './host.ts'
 import { prepareLog } from './log.ts'
 import type { Plan } from './plan.ts'
 import { prepare } from './prepare.ts'
@@ -24,7 +25,7 @@ export async function launch(world: World, registered: Registered, extraArgs: re
   for (const note of plan.notes) world.terminal.writeError(noteText(note))
   await cleanUpBehind(world, host, plan.scope?.watch)
   return execute(world, plan, () => {
-    const refused = recordLaunch(world, plan, secrets)
+    const refused = recordLaunch(world, host, plan, secrets)
     if (refused !== undefined) sayOnce(world, plan, refused)
     prepareLog(world, registered.server)
   })
@@ -35,13 +36,18 @@ function sayOnce(world: World, { notes }: Plan, { message, hint }: LaunchError):
   if (!notes.some((note) => note.startsWith(message))) world.terminal.writeError(noteText(`${message} (${hint})`))
 }
 
-function recordLaunch(world: World, plan: Plan, secrets: readonly SecretState[]): LaunchError | undefined {
+function recordLaunch(
+  world: World,
+  { parent }: Host,
+  plan: Plan,
+  secrets: readonly SecretState[],
+): LaunchError | undefined {
   return audit(world, {
     event: 'launch',
     server: plan.server,
     start: processStart(world, world.pid) ?? 0,
     boot: bootId(world),
-    client: client(world),
+    client: parent.isDetached ? undefined : client(world),
     variables: plan.variables
       .filter(({ origin }) => origin === 'registry' || origin === 'secret')
       .map(({ name }) => name),

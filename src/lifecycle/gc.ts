@@ -2,6 +2,7 @@ import { errnoWords, LaunchError } from '../errors.ts'
 import type { World } from '../world.ts'
 import { claimOf } from './earlier-servers.ts'
 import type { ManagerHost, Systemctl } from './manager.ts'
+import { ProcessTable } from './processes.ts'
 import { isClientAlive, lookAround } from './servers.ts'
 import { type StaleFile, staleFiles } from './stale-files.ts'
 import { stopServers } from './stop.ts'
@@ -61,7 +62,11 @@ export async function collectGarbage(
       ...(result?.why === undefined ? {} : { failure: result.why }),
     }
   })
-  const watches = look.clients.filter(({ client }) => !isClientAlive(world, client))
+  // Where the watch itself can't be seen (another pid namespace) neither can its client.
+  const table = new ProcessTable(world)
+  const watches = look.clients.filter(
+    ({ client, cgroup }) => !isClientAlive(world, client) && table.inCgroup(cgroup).length > 0,
+  )
   const clients = await Promise.all(watches.map((watch) => stopWatch(look.systemctl, watch, dryRun)))
   const stale = staleOrWhy(world, host)
   const files = stale.files.map(({ path, why }): Cleaning => {

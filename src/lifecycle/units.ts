@@ -35,6 +35,8 @@ export interface ProcessIdentity {
 export interface ClientUnit {
   readonly unit: string
   readonly client: ProcessIdentity
+  /** As a server's. */
+  readonly cgroup: string
 }
 
 export interface Units {
@@ -97,12 +99,12 @@ function serverUnit(properties: Properties): ServerUnit | undefined {
   }
 }
 
-function clientUnit({ Id: unit = '', Description }: Properties): ClientUnit | undefined {
+function clientUnit({ Id: unit = '', Description, ControlGroup: cgroup = '' }: Properties): ClientUnit | undefined {
   const client = watchedClient(unit)
   if (client === undefined) return undefined
   const { pid, start } = client
   const instances = [`${pid}-${start}`, ...(unit.includes('@') ? [] : [`${pid}`])]
-  return instances.some((instance) => Description === watchDescription(instance)) ? { unit, client } : undefined
+  return instances.some((instance) => Description === watchDescription(instance)) ? { unit, client, cgroup } : undefined
 }
 
 /** What `launch/wrap.ts` gives a server's scope. */

@@ -13,7 +13,8 @@ export interface WatchTemplate {
  *
  * The shell stays and looks itself, and `tail` only shortens the waiting: of a zombie, and of a pid that is given out
  * again within its half second, `tail` knows nothing, so it is cut off after some seconds; and whoever kills it doesn't
- * end the servers of a client that lives. Fields 3, 20 and 22 of `/proc/PID/stat` (state, threads, start), counted from
+ * end the servers of a client that lives, nor does a moment without a process to be had: a shell would end there, if it
+ * weren't for `command eval`. Fields 3, 20 and 22 of `/proc/PID/stat` (state, threads, start), counted from
  * behind the program's name, which may hold anything, lines too (proc(5)). A zombie with more than one thread is a
  * living process whose first thread has ended.
  */
@@ -28,7 +29,9 @@ lives() {
 }
 set -- "$bin/tail" --pid="$pid" -s 0.5 -f /dev/null
 [ ! -x "$bin/timeout" ] || set -- "$bin/timeout" 4 "$@"
-while lives; do "$@" || [ $? = 124 ] || "$bin/sleep" 1 || exit; done
+while lives; do
+  command eval '"$@"' || [ $? = 124 ] || command eval '"$bin/sleep" 1' || [ -x "$bin/sleep" ] || exit
+done
 exit 0
 `
 

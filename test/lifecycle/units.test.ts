@@ -73,7 +73,13 @@ test('what systemd 252 says', () => {
         tasks: { used: 1, max: 20 },
       },
     ],
-    clients: [{ unit: 'mcp-client-6877-573712.service', client: { pid: 6877, start: 573712 } }],
+    clients: [
+      {
+        unit: 'mcp-client-6877-573712.service',
+        client: { pid: 6877, start: 573712 },
+        cgroup: '/user.slice/mcp.slice/mcp-servers.slice/mcp-client-6877-573712.service',
+      },
+    ],
   })
 })
 
@@ -140,7 +146,7 @@ describe('what only looks like ours is passed over', () => {
 test('a client’s watch is an instance of a file', () => {
   const unit = 'mcp-client-0123abcd@6877-573712.service'
   const names = { Id: unit, Description: 'MCP client 6877-573712, for its servers', Transient: 'no' }
-  expect(parseUnits(scope(names)).clients).toEqual([{ unit, client: { pid: 6877, start: 573712 } }])
+  expect(parseUnits(scope(names)).clients).toMatchObject([{ unit, client: { pid: 6877, start: 573712 } }])
   for (const Description of ['MCP client 6877, for its servers', 'MCP client 6877-1, for its servers'])
     expect(parseUnits(scope({ ...names, Description })).clients).toEqual([])
   expect(only(scope({ BindsTo: unit }))?.client).toEqual({ pid: 6877, start: 573712 })

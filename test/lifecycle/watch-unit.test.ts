@@ -59,6 +59,12 @@ function startOf(pid: number): number {
 }
 
 describe.skipIf(process.platform !== 'linux')('the script', () => {
+  function scriptFor(bin: string): string {
+    const { text } = watchTemplate(testWorld(), bin)
+    const [, word = ''] = /^ExecStart=\/bin\/sh -c "(.*)" sh %i /m.exec(text) ?? []
+    return JSON.parse(`"${word}"`).replaceAll('$$', '$').replaceAll('%%', '%')
+  }
+
   /** Runs it as the manager would; `waited` is what a stand-in for `tail` does. */
   function watch(pid: number, start: number, waited: string, more: Record<string, string> = {}): ChildProcess {
     const bin = temporaryDirectory()
@@ -67,10 +73,7 @@ describe.skipIf(process.platform !== 'linux')('the script', () => {
       writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`)
       chmodSync(join(bin, name), 0o755)
     }
-    const { text } = watchTemplate(testWorld(), bin)
-    const [, word = ''] = /^ExecStart=\/bin\/sh -c "(.*)" sh %i /m.exec(text) ?? []
-    const script = JSON.parse(`"${word}"`).replaceAll('$$', '$').replaceAll('%%', '%')
-    const child = spawn('/bin/sh', ['-c', script, 'sh', `${pid}-${start}`, bin], {
+    const child = spawn('/bin/sh', ['-c', scriptFor(bin), 'sh', `${pid}-${start}`, bin], {
       stdio: ['ignore', 'pipe', 'ignore'],
     })
     onTestFinished(() => void child.kill('SIGKILL'))
@@ -125,6 +128,24 @@ describe.skipIf(process.platform !== 'linux')('the script', () => {
       said: [WAIT(pid), 'sleep 1', WAIT(pid), 'sleep 1', WAIT(pid), 'sleep 1'],
       code: 0,
     })
+  })
+
+  test('goes on while there is no process to be had', async ({ skip }) => {
+    if (process.getuid?.() !== 0) return skip('only root can become a user without a process')
+    const program = client()
+    const nobody = ['--reuid', '54321', '--regid', '54321', '--clear-groups', 'prlimit', '--nproc=1:1']
+    const words = ['/bin/sh', '-c', scriptFor('/usr/bin'), 'sh', `${program.pid}-${startOf(program.pid)}`, '/usr/bin']
+    const child = spawn('setpriv', [...nobody, ...words], { stdio: ['ignore', 'ignore', 'pipe'] })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    let complaints = 0
+    child.stderr.on('data', (text: Buffer) => {
+      complaints += text.toString().split('fork').length - 1
+    })
+    await expect.poll(() => complaints, { timeout: 20_000 }).toBeGreaterThan(3)
+    expect(child.exitCode).toBeNull()
+    program.kill('SIGKILL')
+    await once(program, 'exit')
+    expect(await once(child, 'exit')).toEqual([0, null])
   })
 
   test('looks again when the time is over, without a pause', async () => {
