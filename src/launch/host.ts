@@ -14,7 +14,7 @@ export interface Host {
   /** The user's runtime directory, given or derived; undefined if there is none. */
   readonly runtimeDirectory: string | undefined
   readonly manager: Manager
-  /** The soft limit of open files that the client gives to what it starts, if ours is another. */
+  /** The soft limit of open files that the client gives to what it starts, if ours is higher. */
   readonly openFiles: number | undefined
 }
 
@@ -43,7 +43,7 @@ function findOpenFiles(world: World, parentPid: number): number | undefined {
     const limits = proc(world, `${pid}/limits`)
     return Number(/^Max open files +(\d+)/m.exec(limits)?.[1])
   })
-  return parents !== undefined && parents > 0 && parents !== own ? parents : undefined
+  return parents !== undefined && own !== undefined && parents > 0 && parents < own ? parents : undefined
 }
 
 function findTools(world: World): Host['tools'] {

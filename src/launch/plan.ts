@@ -143,12 +143,17 @@ function isTied({ deathSignal }: ServerEntry, { parent }: Host, scope: Scope | u
 }
 
 /** What `systemd-run` says of a socket that a manager which died has left. */
-const NOBODY = /^Failed to connect to bus/
+const NOBODY = /^Failed to connect to (?:user scope )?bus/
+
+/** A bus alone, as D-Bus has it without systemd, is no user manager. */
+function isSystemd(manager: Host['manager']): boolean {
+  return manager.listening && manager.socket.endsWith('/systemd/private')
+}
 
 /** A scope that is bound to nobody outlives a client that is killed; it isn't refused, for it holds the limits. */
 function scopeNotes(server: ServerEntry, { parent, manager }: Host, trial: Trial, scope: Scope | undefined): string[] {
   const { name } = server
-  if (server.scope === 'auto' && trial.scope !== undefined && manager.listening && !NOBODY.test(trial.scope)) {
+  if (server.scope === 'auto' && trial.scope !== undefined && isSystemd(manager) && !NOBODY.test(trial.scope)) {
     return [`server "${name}" is started without a scope, although there is a user manager: ${trial.scope}`]
   }
   if (parent.isDetached) return [`server "${name}" ends with its input, and not with its client: ${DETACHED}`]

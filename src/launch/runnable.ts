@@ -16,10 +16,14 @@ export interface Search {
 
 /** The kernel reads no more of a `#!` line than this (BINPRM_BUF_SIZE). */
 const HEAD_BYTES = 256
+/** Programs for all systems (Cosmopolitan), which `execvp` gives to a shell. */
+const PORTABLE = /^(?:MZqFpD|jartsr)/
+/** What the kernel runs besides: QEMU, Wine, WSL (binfmt_misc). */
+const FORMATS = '/proc/sys/fs/binfmt_misc'
 const ELF = Buffer.from('\u007fELF', 'latin1')
 /** An ELF file's header: `EI_CLASS`, `EI_DATA` and `e_machine` are in its first 20 bytes (elf(5)). */
 const ELF_HEADER_BYTES = 64
-/** What a kernel runs besides its own: i386 on x86-64, 32-bit ARM on aarch64. */
+/** What a kernel runs besides its own (binfmt_misc aside): i386 on x86-64, 32-bit ARM on aarch64, and those it on them. */
 const ALSO_RUNS: Readonly<Record<number, number>> = { 62: 3, 183: 40 }
 
 /**
@@ -39,7 +43,7 @@ export function assertRunnable(world: World, search: Search, path: string): void
   if (!head.includes(0)) {
     throw notExecutable(search, path, 'neither a program nor a script with "#!"', 'begin the script with a "#!" line')
   }
-  if (world.platform === 'linux' && !isForThisMachine(world, head) && !hasForeignFormats(world)) {
+  if (world.platform === 'linux' && !canRun(world, head)) {
     throw notExecutable(search, path, 'is no program for this machine', 'install the one that is built for it')
   }
 }
@@ -55,8 +59,16 @@ function headOf(world: World, search: Search, path: string): Buffer | undefined 
 }
 
 /** True also where it can't be told. */
+function canRun(world: World, head: Buffer): boolean {
+  if (PORTABLE.test(head.toString('latin1', 0, 6))) return true
+  const formats = world.files.list(FORMATS).filter((name) => name !== 'status')
+  const isElf = head.length >= ELF_HEADER_BYTES && head.subarray(0, ELF.length).equals(ELF)
+  if (!isElf) return formats.some((name) => name !== 'register')
+  // Not mounted, as in a container, where the host's formats hold all the same: it can't be told.
+  return isForThisMachine(world, head) || formats.length !== 1
+}
+
 function isForThisMachine(world: World, head: Buffer): boolean {
-  if (head.length < ELF_HEADER_BYTES || !head.subarray(0, ELF.length).equals(ELF)) return false
   let own: number
   try {
     own = machineOf(world.files.head('/proc/self/exe', HEAD_BYTES))
@@ -64,21 +76,12 @@ function isForThisMachine(world: World, head: Buffer): boolean {
     return true
   }
   const machine = machineOf(head)
-  return machine === own || machine === ALSO_RUNS[own]
+  return machine === own || machine === ALSO_RUNS[own] || own === ALSO_RUNS[machine]
 }
 
 function machineOf(head: Buffer): number {
   const isBigEndian = head[5] === 2
   return isBigEndian ? head.readUInt16BE(18) : head.readUInt16LE(18)
-}
-
-/** Whether the kernel runs other formats too (binfmt_misc: QEMU, Wine, WSL). */
-function hasForeignFormats(world: World): boolean {
-  try {
-    return world.files.list('/proc/sys/fs/binfmt_misc').some((name) => name !== 'register' && name !== 'status')
-  } catch {
-    return true
-  }
 }
 
 function assertInterpreter(world: World, search: Search, path: string, head: Buffer): void {

@@ -25,6 +25,7 @@ beforeAll(() => {
   make('one/foreign', foreign)
   make('one/truncated', sh.subarray(0, 20))
   make('one/windows', Buffer.concat([Buffer.from('MZ'), Buffer.alloc(100)]))
+  make('one/portable', Buffer.from("MZqFpD='\n\0'\necho\n"))
   make('one/locked-interpreter', '#!/etc/passwd\n')
   make('one/by-env', '#!/usr/bin/env good\n')
   make('one/by-env-split', '#!/usr/bin/env -S good --flag\n')
@@ -45,12 +46,12 @@ afterAll(() => rmSync(root, { recursive: true }))
 
 /** A machine that runs no foreign formats, whatever the one of the tests does. */
 const real = testWorld()
-const machine = () =>
+const machine = (formats = ['register', 'status']) =>
   testWorld({
     env: { HOME: join(root, 'home') },
     files: {
       ...real.files,
-      list: (path) => (path.startsWith('/proc/sys/fs/binfmt_misc') ? [] : real.files.list(path)),
+      list: (path) => (path === '/proc/sys/fs/binfmt_misc' ? formats : real.files.list(path)),
     },
   })
 
@@ -69,6 +70,7 @@ test.each([
   ['locked', 'two/locked'],
   ['spaced', 'one/spaced'],
   ['by-env', 'one/by-env'],
+  ['portable', 'one/portable'],
   ['by-env-split', 'one/by-env-split'],
   ['./two/good', 'two/good'],
   ['two/good', 'two/good'],
@@ -105,6 +107,15 @@ test.each([
   expect(error).toBeInstanceOf(LaunchError)
   expect((error as LaunchError).message).toMatch(message)
   expect((error as LaunchError).exitCode).toBe(exitCode)
+})
+
+test('what another machine’s program needs may be out of sight in a container', () => {
+  const search = { server: 'demo', command: join(root, 'one/foreign'), cwd: root, directories: [], serverPath: '' }
+  expect(findExecutable(machine([]), search)).toBe(join(root, 'one/foreign'))
+  expect(findExecutable(machine(['register', 'status', 'qemu-mips']), search)).toBe(join(root, 'one/foreign'))
+  const windows = { ...search, command: join(root, 'one/windows') }
+  expect(() => findExecutable(machine([]), windows)).toThrow('is no program for this machine')
+  expect(findExecutable(machine(['register', 'status', 'WSLInterop']), windows)).toBe(join(root, 'one/windows'))
 })
 
 test('the hint names the usual directory that has it', () => {
