@@ -29,11 +29,12 @@ export function watchGroup(): GroupWatch {
     // No shell, or no process to be had: then there is no watch.
     shell.on('error', () => resolve())
   })
-  shell.stdin.on('error', () => {})
+  // There is none where no file can be opened any more.
+  shell.stdin?.on('error', () => {})
   return {
-    begin: (group) => void shell.stdin.write(`${group}\n`),
+    begin: (group) => void shell.stdin?.write(`${group}\n`),
     end() {
-      shell.stdin.end('\n')
+      shell.stdin?.end('\n')
       return ended
     },
   }

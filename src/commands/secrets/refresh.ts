@@ -4,9 +4,9 @@ import { adoptLock, type Lock, tryLock, WRITING_MS } from '../../lock.ts'
 import type { SecretSpec } from '../../registry/entry.ts'
 import { LiveOutput } from '../../report/live-output.ts'
 import { oneLine } from '../../report/messages.ts'
-import { type Fetched, type FetchOptions, fetchDue } from '../../secrets/cache/fetch.ts'
+import { AT_ONCE, type Fetched, type FetchOptions, fetchDue } from '../../secrets/cache/fetch.ts'
 import type { Wanted } from '../../secrets/cache/policy.ts'
-import { questionLock } from '../../secrets/cache/question.ts'
+import { questionLock, questionOf } from '../../secrets/cache/question.ts'
 import { openStore } from '../../secrets/cache/store.ts'
 import { allWanted, innerSource, specsOf } from '../../secrets/open.ts'
 import { DEFAULT_TOKEN } from '../../secrets/ref.ts'
@@ -48,13 +48,22 @@ export async function refresh(world: World, names: readonly string[], options: R
   const limitMs = Math.max(FETCH_LIMIT_MS, selection.context.settings.cache.resolveTimeoutMs)
   // As long as the question and the entering of its answer, behind another writer, may take.
   const holdMs = limitMs + 2 * WRITING_MS
+  const questions = [...new Set(wanted.map(questionOf))]
+  // At once: a question may wait for others, and who took its lock for us has it for a few seconds only.
+  const adopted = new Map(
+    questions.map((question) => {
+      const path = questionLock(world, store.places, question)
+      return [question, adopt(world, path, holdMs * Math.ceil(questions.length / AT_ONCE), options)]
+    }),
+  )
   if (wanted.length === 0) output?.write('nothing to refresh: there is no secret that is cached\n')
   await fetchDue(world, store, inner, wanted, {
     which: options.due ? 'due' : 'all',
     evenIfBlocked: !options.due && !options.scheduled,
     limitMs,
-    maxStaleMs: selection.context.settings.cache.maxStaleMs,
-    lockFor: (question) => takeLock(world, questionLock(world, store.places, question), holdMs, options),
+    maxStaleMs: longestUse(selection),
+    lockFor: (question) =>
+      adopted.get(question) ?? takeLock(world, questionLock(world, store.places, question), holdMs, options),
     tokenPrint: token.print,
     onFetched: (fetched) => {
       rows.push(fetched)
@@ -81,21 +90,29 @@ function isForProgram(world: World, { context }: Selection, { due, scheduled }: 
   return context.settings.onepassword.token.text === `env:${DEFAULT_TOKEN}` && !world.env[DEFAULT_TOKEN]
 }
 
+/** The lock that a launch took for its fetcher. */
+function adopt(world: World, path: string, limitMs: number, { lock = [] }: RefreshOptions): Lock | undefined {
+  return lock.map((nonce) => adoptLock(world, path, nonce, limitMs)).find((adopted) => adopted !== undefined)
+}
+
 /**
- * A launch's fetcher has the locks that were taken for it, or free ones if it comes too late for that, and leaves a
- * question to whoever asks it already; a person waits for that to end.
+ * A launch's fetcher that comes too late for the locks that were taken for it takes free ones, and leaves a question to
+ * whoever asks it already; a person waits for that to end.
  */
 function takeLock(
   world: World,
   path: string,
   limitMs: number,
-  options: RefreshOptions,
+  { due }: RefreshOptions,
 ): Lock | undefined | Promise<Lock> {
-  const adopted = (options.lock ?? [])
-    .map((nonce) => adoptLock(world, path, nonce, limitMs))
-    .find((lock) => lock !== undefined)
-  if (adopted !== undefined) return adopted
-  return options.due ? tryLock(world, path, limitMs) : lockOrRefuse(world, path, limitMs)
+  return due ? tryLock(world, path, limitMs) : lockOrRefuse(world, path, limitMs)
+}
+
+/** Also another server's, which may use the same value for longer than who asks for it now. */
+function longestUse({ registry, context }: Selection): number {
+  const own = [...registry.servers.values()].flatMap((server) => specsOf(server).map(([, { cache }]) => cache))
+  const { maxStaleMs, ttlMs } = context.settings.cache
+  return Math.max(maxStaleMs, ttlMs, ...own.filter((time) => typeof time === 'number'))
 }
 
 /** What another server says of a reference's caching counts for that server. */

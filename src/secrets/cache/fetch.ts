@@ -84,8 +84,8 @@ export async function fetchDue(
   await eachOf([...Map.groupBy(items, questionOf)], ask)
 }
 
-/** Some hundred password managers at once would get in each other's way. */
-const AT_ONCE = 16
+/** How many are asked at once: some hundred password managers would get in each other's way. */
+export const AT_ONCE = 16
 
 /** Does this to all, some at a time; throws the first failure when all have ended. */
 async function eachOf<T>(things: readonly T[], act: (thing: T) => Promise<void>): Promise<void> {

@@ -18,6 +18,16 @@ const audited = (user: User) =>
     .map((line) => JSON.parse(line) as Record<string, unknown>)
 
 describe('secrets refresh', () => {
+  test('keeps a value for as long as any server may use it', async () => {
+    const user = new User()
+    const a = user.script('a', 'echo canary')
+    const servers = { short: { A: { from: a, cache: '5m' } }, long: { A: { from: a, cache: '8h' } } }
+    user.register(servers, { cache: { maxStale: '0s', ttl: '1h' } })
+    await refresh(user.world, ['short'], {})
+    const [value] = (await (await user.store()).readValues()).values()
+    expect((value?.uselessAfter ?? 0) - (value?.fetchedAt ?? 0)).toBeGreaterThanOrEqual(8 * 3_600_000)
+  })
+
   test('of a timer, whose output goes to a log, does not print what a failing command says', async () => {
     const user = new User()
     user.register({ one: { A: user.script('a', 'echo canary >&2; exit 1') } })

@@ -19,6 +19,7 @@ test.each([
   ['the order', Object.fromEntries(Object.entries(USUAL).reverse())],
   ["a session's or a trace's value", { ...USUAL, TRACEPARENT: '2' }],
   ['an empty variable', { ...USUAL, EMPTY: '' }],
+  ['what a shell takes away', { ...USUAL, PS1: '$ ', 'BASH_FUNC_f%%': '() { :; }', 'a.b': 'x', DYLD_X: 'y' }],
   ['what a shell adds', { ...USUAL, PWD: '/', OLDPWD: '/tmp', SHLVL: '1', _: '/usr/bin/env' }],
 ])('%s makes no difference', (_, env) => {
   expect(asker(env)).toBe(asker(USUAL))
