@@ -104,18 +104,6 @@ describe('many at once', () => {
     expect(sources.map((source) => source.calls())).toEqual(Array(20).fill(1))
   })
 
-  test('one server with more slow questions than are asked at once asks each of them once', async ({ sandbox }) => {
-    const calls = join(sandbox.home, 'calls')
-    // Longer than a launch's locks wait for the fetcher that it started.
-    const slow = ['sh', '-c', `echo "$0" >> '${calls}'; sleep 4; echo value`]
-    const names = Array.from({ length: 18 }, (_, index) => `S${index}`)
-    const secrets = Object.fromEntries(names.map((name) => [name, { command: [...slow, name] }]))
-    const it = { command: 'sh', args: ['-c', 'echo "$S0 $S17"'], scope: 'off', secrets }
-    sandbox.writeRegistry({ cache: PATIENT, servers: { it } })
-    expect(await run(sandbox, ['it'])).toMatchObject({ code: 0, stdout: 'value value\n', stderr: '' })
-    expect(readFileSync(calls, 'utf8').trim().split('\n').sort()).toEqual([...names].sort())
-  })
-
   test('20 launches of what is nearly expired start at once, and renew it once', async ({ sandbox }) => {
     const source = upstream(sandbox)
     sandbox.writeRegistry(printing(source, PATIENT))

@@ -6,6 +6,7 @@ import { select } from '../../../src/commands/secrets/selection.ts'
 import { type Lock, tryLock, tryLockForAnother } from '../../../src/lock.ts'
 import type { SecretSpec, ServerEntry } from '../../../src/registry/entry.ts'
 import { ERASE } from '../../../src/report/live-output.ts'
+import { AT_ONCE } from '../../../src/secrets/cache/fetch.ts'
 import { secretSource, specsOf } from '../../../src/secrets/open.ts'
 import { parseRef } from '../../../src/secrets/parse-ref.ts'
 import type { Program, World } from '../../../src/world.ts'
@@ -301,6 +302,29 @@ describe('secrets refresh --due, behind a launch', () => {
     expect(await refresh(user.world, ['one'], { due: true, lock: [nonce] })).toBe(0)
     expect(await user.cached()).toEqual(['a'])
     expect(user.world.files.stat(path)).toBeUndefined()
+  })
+
+  test('keeps the locks of questions that wait for their turn', async () => {
+    const user = new User()
+    const secrets = Object.fromEntries(
+      Array.from({ length: AT_ONCE + 1 }, (_, index) => {
+        const script = `echo ${index} >> ${user.home}/asked; while [ ! -e ${user.home}/go ]; do sleep 0.02; done; echo v`
+        return [`S${index}`, user.script(`s${index}`, script)]
+      }),
+    )
+    user.register({ one: secrets }, { cache: { resolveTimeout: '60s' } })
+    await user.store()
+    const paths = Object.values(secrets).map((secret) => user.lockOf(secret))
+    const nonces = paths.map((path) => (tryLockForAnother(user.world, path) as Lock).nonce)
+    const refreshed = refresh(user.world, ['one'], { due: true, lock: nonces })
+    const asked = () => readFileSync(join(user.home, 'asked'), 'utf8').trim().split('\n')
+    await expect.poll(() => asked().length, { timeout: 10_000 }).toBe(AT_ONCE)
+    // Longer than a lock that was taken for another waits for it.
+    user.shift = 10_000
+    for (const path of paths) expect(tryLock(user.world, path)).toBeUndefined()
+    user.write('go', '')
+    expect(await refreshed).toBe(0)
+    expect(asked()).toHaveLength(AT_ONCE + 1)
   })
 
   test('leaves others alone: a question that hangs holds up no other', async () => {
