@@ -114,7 +114,10 @@ export function commandTree(world: World, end: (status: number) => void): Comman
     .description('print a completion script')
     .argument('<shell>', SHELLS.join(', '))
     .argument('[words...]', 'after "--", a command line so far: print what may come next')
-    .action((shell: string, words: string[]) => completion(world, program, shell, words))
+    .addOption(json())
+    .action((shell: string, words: string[], options: { json?: boolean }) =>
+      completion(world, program, shell, words, options),
+    )
   program
     .command('logs <server>')
     .description('print what a server said on stderr, if it has "logs: file" or "logs: journal"')

@@ -45,7 +45,13 @@ complete -c mcp-launch -l registry -r -F
  * `mcp-launch completion SHELL`: a script for that shell. With the words of a command line, what may come next, each in
  * a line of its own.
  */
-export function completion(world: World, program: Command, shell: string, words: readonly string[]): void {
+export function completion(
+  world: World,
+  program: Command,
+  shell: string,
+  words: readonly string[],
+  { json }: { readonly json?: boolean },
+): void {
   const known = SHELLS.find((name) => name === shell)
   if (known === undefined) {
     throw new LaunchError('usage', {
@@ -55,7 +61,8 @@ export function completion(world: World, program: Command, shell: string, words:
     })
   }
   if (words.length === 0) {
-    world.terminal.writeOut(SCRIPTS[known])
+    const script = SCRIPTS[known]
+    world.terminal.writeOut(json ? `${JSON.stringify({ shell, script }, null, 2)}\n` : script)
     return
   }
   const servers = (): readonly string[] => serverNames(world)
@@ -66,7 +73,8 @@ export function completion(world: World, program: Command, shell: string, words:
     shell: () => SHELLS,
     command: () => COMMANDS,
   }
-  world.terminal.writeOut(completionWords(program, choices, words).join('\n').concat('\n'))
+  const next = completionWords(program, choices, words)
+  world.terminal.writeOut(`${json ? JSON.stringify(next, null, 2) : next.join('\n')}\n`)
 }
 
 /** None of a registry that is broken: completion is no place for an error. */

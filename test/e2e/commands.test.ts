@@ -164,6 +164,16 @@ notes
     expect(readdirSync(sandbox.home)).not.toContain('explain-ran-a-program')
   })
 
+  test('what prints prints JSON too', async ({ sandbox }) => {
+    sandbox.writeRegistry(REGISTRY)
+    const json = async (...args: string[]): Promise<unknown> =>
+      JSON.parse((await mcpLaunch(sandbox, [...args, '--json'])).stdout)
+    expect(await json('list', '--names')).toEqual(['maps', 'weather', 'old'])
+    expect(await json('schema')).toEqual(JSON.parse((await mcpLaunch(sandbox, ['schema'])).stdout))
+    const { stdout: script } = await mcpLaunch(sandbox, ['completion', 'bash'])
+    expect(await json('completion', 'bash')).toEqual({ shell: 'bash', script })
+  })
+
   test('--registry may stand before a command', async ({ sandbox }) => {
     sandbox.writeFile('elsewhere.yaml', 'servers: { there: { command: there } }')
     expect(await mcpLaunch(sandbox, ['--registry', 'elsewhere.yaml', 'list', '--names'])).toEqual(printed('there\n'))
