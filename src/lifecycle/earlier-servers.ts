@@ -12,8 +12,8 @@ export interface CleanUpHost {
 const SCOPE = '.scope'
 /** What of the client's environment `gc` needs; the rest is nobody's business. */
 const NEEDED = /^(?:HOME|PATH|TMPDIR|XDG_\w+_(?:HOME|DIR))$/
-/** Of the launches of a client that restarts all its servers one does it; the claim is removed after that time. */
-export const CLAIM_MS = 1_000
+/** Of the launches of a client that restarts all its servers one does it. */
+const CLAIM_MS = 1_000
 
 /**
  * Has `gc` look, in the background, at what earlier servers of this client have left: it may live for weeks, and nobody

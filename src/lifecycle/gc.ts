@@ -1,6 +1,6 @@
 import { errnoWords, LaunchError } from '../errors.ts'
 import type { World } from '../world.ts'
-import { CLAIM_MS, claimOf } from './earlier-servers.ts'
+import { claimOf } from './earlier-servers.ts'
 import type { ManagerHost, Systemctl } from './manager.ts'
 import { ProcessTable } from './processes.ts'
 import { isClientAlive, lookAround } from './servers.ts'
@@ -35,10 +35,7 @@ export async function stopLeftoversOf(world: World, host: ManagerHost, client: n
     const left = look.servers.filter((server) => server.state === 'orphaned' && server.client?.pid === client)
     await stopServers(world, host, look, left)
   } finally {
-    if (claim !== undefined) {
-      await world.sleep(CLAIM_MS)
-      world.files.remove(claim)
-    }
+    if (claim !== undefined) world.files.remove(claim)
   }
 }
 

@@ -19,8 +19,6 @@ const LOG_PIPE = /^[a-z0-9][a-z0-9._-]*\.log\.([1-9]\d*)\.fifo$/
 /** The files of the cache, the key and the locks: what is written whole. */
 const WRITTEN =
   /^(?:secrets\.(?:enc|meta)|host\.json|machine\.key|[0-9a-f]{64}\.[\w.+-]+\.jsonl|(?:secrets|fetch-[0-9a-f]{16}|machine\.key)\.lock|\.check)$/
-/** A claim is removed by the `gc` that it is for, unless that is killed. */
-const CLAIM_KEPT_MS = 60_000
 /** Writing takes milliseconds. */
 const DRAFT_MS = 600_000
 const OTHERS = 0o077
@@ -62,7 +60,6 @@ function markers(world: World, directory: string): StaleFile[] {
     const path = `${directory}/${name}`
     if (pid === undefined || !isOwnFile(world, path)) return []
     if (isClientAlive(world, { pid: Number(pid), start: Number(start) })) return []
-    if (name.endsWith('.new') && world.now() - (lstat(world, path)?.modifiedMs ?? 0) < CLAIM_KEPT_MS) return []
     return [{ path, why: `the client (pid ${pid}) has ended` }]
   })
 }
